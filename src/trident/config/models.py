@@ -1,0 +1,148 @@
+"""The configuration, declared once: flags, ``TRIDENT_*`` variables, ``trident.toml``, help and reference follow from it.
+
+Field names are unique over all sections, so that each has one flag (``http_port`` → ``--http-port``) and one variable
+(``TRIDENT_HTTP_PORT``). Everything is frozen; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from trident.config import paths
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+EngineBuild = Literal["auto", "cpu", "cuda"]
+Hub = Literal["auto", "huggingface", "modelscope"]
+
+
+class Section(BaseModel):
+    """A table of ``trident.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Listen(Section):
+    """Where the front doors listen."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
+    http_port: Port = Field(8000, description="Triton's KServe HTTP.")
+    grpc_port: Port = Field(8001, description="Triton's KServe gRPC.")
+    metrics_port: Port = Field(8002, description="Triton's Prometheus metrics.")
+    openai_port: Port = Field(9000, description="OpenAI-compatible API.")
+
+    @property
+    def local_host(self) -> str:
+        """The address that a client on this machine uses."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Port of each front door by its name."""
+        return {
+            "KServe HTTP": self.http_port,
+            "KServe gRPC": self.grpc_port,
+            "Triton metrics": self.metrics_port,
+            "OpenAI": self.openai_port,
+        }
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Listen:
+        taken: dict[int, str] = {}
+        for door, port in self.ports.items():
+            if port in taken:
+                raise ValueError(f"{taken[port]} and {door} are both on port {port}")
+            taken[port] = door
+        return self
+
+
+class Contracts(Section):
+    """The Triton models that stand for the one engine, and the defaults of the recipe's."""
+
+    generate_name: ModelName = Field("generate", description="Name of the model with Triton's vLLM backend contract.")
+    recipe_name: ModelName = Field("qwen3_vllm", description="Name of the model with the recipe's contract.")
+    recipe_max_tokens: int = Field(512, ge=1, description="The recipe contract's max_tokens when none is sent.")
+    recipe_temperature: float = Field(0.7, ge=0, description="The recipe contract's temperature when none is sent.")
+    recipe_top_p: float = Field(0.95, gt=0, le=1, description="The recipe contract's top_p.")
+    recipe_stop: tuple[str, ...] = Field(
+        ("<|endoftext|>", "<|im_end|>"), description="The recipe contract's stop strings."
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Contracts:
+        if self.generate_name == self.recipe_name:
+            raise ValueError(f"generate_name and recipe_name are both {self.generate_name!r}")
+        return self
+
+
+class Stubs(Section):
+    """Triton's Python backend processes."""
+
+    stubs: int | None = Field(
+        None, ge=1, le=64, description="Processes for each contract; by default one for every four cores, at most 8."
+    )
+    response_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Largest part of a core that a stub spends on sending responses before it joins tokens; "
+        "by default 1 on a GPU, and 0.2 on a CPU, where the model needs the same cores.",
+    )
+
+    @property
+    def count(self) -> int:
+        """How many processes each contract gets."""
+        return self.stubs or max(1, min(8, (os.cpu_count() or 1) // 4))
+
+
+class Supervision(Section):
+    """How children are started, watched and stopped."""
+
+    start_timeout_s: float = Field(900.0, gt=0, description="Longest time for the server to become ready.")
+    stop_timeout_s: float = Field(15.0, gt=0, description="Longest time for a child to stop before it is killed.")
+    heartbeat_s: float = Field(1.0, gt=0, description="Seconds between two round trips through the engine.")
+    heartbeat_timeout_s: float = Field(
+        20.0, gt=0, description="An engine that does not answer a round trip for so long is counted as lost."
+    )
+    max_restarts: int = Field(5, ge=0, description="Restarts of one child within ten minutes before giving up.")
+
+
+class Runtime(Section):
+    """The machine's side."""
+
+    engine_build: EngineBuild = Field("auto", description="vLLM build: cpu, cuda, or auto from the machine.")
+    offline: bool = Field(False, description="Never touch the network: use what is installed and pulled.")
+
+
+class Config(Section):
+    """All of it. ``engine`` and ``openai`` pass through to vLLM under vLLM's own names."""
+
+    model: str = Field("demo", description="demo, a folder, a Hugging Face id or a ModelScope id.")
+    name: ModelName = Field("default", description="Name of this server, when several run on one machine.")
+    hub: Hub = Field("auto", description="Where a model id is looked up; auto tries Hugging Face, then ModelScope.")
+    listen: Listen = Listen()
+    contracts: Contracts = Contracts()
+    stubs: Stubs = Stubs()
+    supervision: Supervision = Supervision()
+    runtime: Runtime = Runtime()
+    engine: dict[str, Any] = Field({}, description="Engine arguments of vLLM, for instance max_model_len = 4096.")
+    openai: dict[str, Any] = Field({}, description="Arguments of vLLM's OpenAI server, for instance chat_template.")
+
+    @field_validator("engine", "openai")
+    @classmethod
+    def _underscores(cls, table: dict[str, Any]) -> dict[str, Any]:
+        return {key.replace("-", "_"): value for key, value in table.items()}
+
+    @property
+    def run_dir(self) -> Path:
+        """This server's run directory."""
+        return paths.run_dir(self.name)
+
+    @property
+    def sockets_dir(self) -> Path:
+        """Where this server's unix sockets are."""
+        return paths.sockets_dir(self.run_dir)

@@ -1,0 +1,133 @@
+"""Messages between stub and engine host.
+
+Every ``Submit`` ends in exactly one final message: a ``Rejected``, or one ``Delta`` with a finish reason for each of
+its ``n`` sequences, or the ``EngineLost`` of its host. Messages are msgpack arrays: fields are positional, so new ones
+are appended with a default and anything else raises ``VERSION``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+VERSION = 1
+
+FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
+"""vLLM's names for the integers of ``vllm.v1.engine.FinishReason``; a test compares the two."""
+
+
+class _Message(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False):
+    """Common encoding of everything on the wire."""
+
+
+class Hello(_Message):
+    """A stub introduces itself; first message on every new connection.
+
+    ``address`` is where the host reaches the stub, ``pid`` lets the host watch it die.
+    """
+
+    version: int
+    pid: int
+    name: str
+    address: str
+
+
+class Submit(_Message):
+    """One request. Exactly one of ``prompt`` and ``prompt_token_ids`` is set.
+
+    ``id`` is unique within the stub; ``request_id`` is the client's own and goes into vLLM's id. ``sampling`` holds
+    fields of vLLM's ``SamplingParams`` by name. ``deadline_s`` counts from arrival at the host. ``resume_from`` are
+    output tokens already delivered by another engine: they are appended to the prompt and never sent again.
+    """
+
+    id: int
+    request_id: str
+    prompt: str | None
+    prompt_token_ids: list[int] | None
+    sampling: dict[str, Any]
+    lora_name: str | None = None
+    priority: int = 0
+    deadline_s: float | None = None
+    replica: int | None = None
+    resume_from: list[int] = []
+
+
+class Abort(_Message):
+    """The stub wants no more of these requests; nothing is answered."""
+
+    ids: list[int]
+
+
+class Accepted(_Message):
+    """vLLM has validated the request and the engine will run it.
+
+    Carries what the stub needs to turn ids into text exactly as vLLM would: the prompt's ids prime the decoder and
+    the rest are the resolved fields of ``SamplingParams``.
+    """
+
+    id: int
+    prompt_token_ids: list[int]
+    n: int
+    stop: list[str]
+    include_stop_str_in_output: bool
+    min_tokens: int
+    detokenize: bool
+    skip_special_tokens: bool
+    spaces_between_special_tokens: bool
+
+
+class Rejected(_Message):
+    """The request never reached the engine, or was taken back from it. ``code`` is one of ``REJECTION_CODES``."""
+
+    id: int
+    code: str
+    message: str
+
+
+REJECTION_CODES = ("invalid", "unsupported", "not_found", "unavailable", "deadline", "internal")
+
+
+class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """New tokens of one sequence. ``finish`` indexes ``FINISH_REASONS`` and is set on the last one only.
+
+    ``stop_reason`` is the token id or string that vLLM stopped at, if any.
+    """
+
+    id: int
+    token_ids: list[int]
+    finish: int | None = None
+    index: int = 0
+    stop_reason: int | str | None = None
+
+
+class Tokens(_Message):
+    """All news of one engine step for one stub."""
+
+    deltas: list[Delta]
+
+
+class EngineReady(_Message):
+    """The host's answer to ``Hello``, and again after each engine restart.
+
+    ``epoch`` grows with every engine the host has started. ``tokenizer_path`` is a ``tokenizer.json`` equal to the
+    one vLLM uses.
+    """
+
+    version: int
+    epoch: int
+    model_name: str
+    max_model_len: int
+    replicas: int
+    tokenizer_path: str
+
+
+class EngineLost(_Message):
+    """Every request in flight on this host has failed; ``EngineReady`` follows when there is an engine again."""
+
+    epoch: int
+    reason: str
+
+
+FromStub = Hello | Submit | Abort
+FromHost = Accepted | Rejected | Tokens | EngineReady | EngineLost
