@@ -1,0 +1,105 @@
+"""ModelScope, through its own library."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from trident.models.hub import Refusal, Report, Source
+from trident.models.progress import warnings_reported, without_bars
+
+REVISION = "master"
+
+
+class ModelScope:
+    """Honours MODELSCOPE_CACHE, MODELSCOPE_ENDPOINT, MODELSCOPE_API_TOKEN and a saved login."""
+
+    title = "ModelScope"
+    source: Source = "modelscope"
+
+    def cached(self, model_id: str) -> Path | None:
+        """The library's cache, in its present layout or an older one."""
+        if not _cache_dir().is_dir():
+            return None  # without the half second that the library takes to import
+        with _translated(), _quiet(lambda _: None):
+            from modelscope import snapshot_download  # type: ignore[import-untyped]
+            from modelscope_hub.errors import CacheNotFound
+
+            try:
+                return Path(snapshot_download(model_id, local_files_only=True))
+            except CacheNotFound:
+                return None
+
+    def files(self, model_id: str) -> dict[str, int]:
+        """Asks the hub's API once; the same endpoint is asked that the download takes."""
+        with _translated(), _quiet(lambda _: None):
+            from modelscope_hub.api import HubApi
+
+            endpoint = HubApi().resolve_endpoint_for_read(model_id)
+            listed = HubApi(endpoint=endpoint).list_repo_files(model_id, "model", revision=REVISION, recursive=True)
+        return {file.path: file.size or 0 for file in listed}
+
+    def storage(self, model_id: str) -> Path:
+        """The library's layout: ``models/owner--name``."""
+        return _cache_dir() / "models" / model_id.replace("/", "--")
+
+    def fetch(self, model_id: str, names: Sequence[str], report: Report) -> Path:
+        """Resumes by itself after a cut connection; checks sizes and SHA-256."""
+        with _translated(), _quiet(report):
+            from modelscope import snapshot_download  # type: ignore[import-untyped]
+
+            return Path(snapshot_download(model_id, revision=REVISION, allow_patterns=list(names)))
+
+
+def _cache_dir() -> Path:
+    return Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser()
+
+
+@contextmanager
+def _quiet(report: Report) -> Iterator[None]:
+    without_bars()
+    with (
+        warnings.catch_warnings(),
+        warnings_reported("modelscope", report),
+        warnings_reported("modelscope_hub", report),
+    ):
+        warnings.simplefilter("ignore", FutureWarning)  # MODELSCOPE_DOMAIN still works, the library says it will not
+        yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from modelscope_hub.errors import HubError
+
+    try:
+        yield
+    except (HubError, OSError, ValueError) as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: Exception) -> Refusal:
+    from modelscope_hub.errors import FileDownloadError, HubError, NotExistError
+
+    if isinstance(error, FileDownloadError) and error.failed_files:
+        error = next((failed for failed in error.failed_files.values() if isinstance(failed, Exception)), error)
+    if isinstance(error.__cause__, HubError):  # the library hides its own errors behind those of requests
+        error = error.__cause__
+    status = getattr(error, "status_code", None)
+    said = str(getattr(error, "message", error)).splitlines()
+    if isinstance(error, NotExistError) or status == 404:
+        return Refusal("absent", "no such model, or a private one that needs MODELSCOPE_API_TOKEN (HTTP 404)")
+    if status in (401, 403):
+        return Refusal(
+            "token", f"the model wants a token (HTTP {status})", "ask for access on its page, set MODELSCOPE_API_TOKEN"
+        )
+    if status is not None:
+        return Refusal("broken", f"it answered HTTP {status}")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal("space", "the disk is full", "free some space, or move the cache with MODELSCOPE_CACHE")
+    if isinstance(error, PermissionError):
+        return Refusal("broken", f"its cache cannot be written ({error})", "set MODELSCOPE_CACHE to a folder of yours")
+    return Refusal("unreachable", f"no connection ({type(error).__name__}: {said[0] if said else ''})")
