@@ -1,0 +1,267 @@
+"""One child process: started, known to be alive, known to be ready, stopped within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trident.errors import EngineStartFailed
+from trident.protocol import status
+from trident.supervisor import cause, die_with_parent
+from trident.supervisor.processes import Process, identify
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = 3
+"""Exit code of a child for which trying again is useless."""
+
+KILL_WAIT_S = 10.0
+PROBE_INTERVAL_S = 0.1
+PARTS_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a child is run and how its readiness is known.
+
+    ``is_answering`` is asked until it says yes; without it the child reports on its status pipe. ``find_parts`` names
+    the child's own processes once it is ready; the child is useless, and killed, when one of them is gone.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    log_path: Path
+    is_answering: Callable[[], Awaitable[bool]] | None = None
+    find_parts: Callable[[int], dict[str, int]] | None = None
+
+
+class Child:
+    """One life of one child; a restart is another ``Child``. ``on_change`` is called when its phase changes."""
+
+    def __init__(self, command: Command, on_change: Callable[[], None]) -> None:
+        self.command = command
+        self.phase = "waiting"
+        self.since = time.time()
+        self.process: Process | None = None
+        self.exit_code: int | None = None
+        self.ready: status.Ready | None = None
+        self.failed: status.Failed | None = None
+        self._on_change = on_change
+        self._popen: subprocess.Popen[bytes] | None = None
+        self.parts: dict[str, Process] = {}
+        self._settled = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._status_fd: int | None = None
+        self._status_rest = b""
+        self._log_start = 0
+        self._last_words: str | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """None before the start."""
+        return self._popen.pid if self._popen else None
+
+    @property
+    def is_alive(self) -> bool:
+        """Started and not ended; says nothing about being ready."""
+        return self._popen is not None and not self._ended.is_set()
+
+    @property
+    def is_ready(self) -> bool:
+        """Alive and serving."""
+        return self.ready is not None and self.is_alive
+
+    def start(self) -> None:
+        """Starts the process in a session of its own. Call it in the main thread, or the child dies with the thread."""
+        loop = asyncio.get_running_loop()
+        env, read_fd, write_fd = dict(self.command.env), None, None
+        if self.command.is_answering is None:
+            read_fd, write_fd = os.pipe()
+            os.set_blocking(read_fd, False)
+            env[status.FD_VARIABLE] = str(write_fd)
+        wrapper = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
+        with self.command.log_path.open("ab") as log_file:
+            self._log_start = log_file.tell()
+            self._popen = subprocess.Popen(
+                [*wrapper, *self.command.argv],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=() if write_fd is None else (write_fd,),
+            )
+        self.process = identify(self._popen.pid)
+        if read_fd is not None and write_fd is not None:
+            os.close(write_fd)
+            self._status_fd = read_fd
+            loop.add_reader(read_fd, self._read_status)
+        else:
+            self._tasks.append(loop.create_task(self._probe_until_answering()))
+        threading.Thread(target=self._wait_in_thread, args=(loop,), daemon=True).start()
+        log.info("%s started, pid %d: %s", self.command.name, self._popen.pid, list(self.command.argv))
+        self._enter("starting")
+
+    async def wait_until_ready(self, timeout_s: float) -> None:
+        """Raises EngineStartFailed with the cause when the child fails, ends or is not ready in time."""
+        try:
+            await asyncio.wait_for(self._settled.wait(), timeout_s)
+        except asyncio.TimeoutError:
+            raise EngineStartFailed(
+                f"{self._title} is not ready after {timeout_s:g} s",
+                f"the last thing it did: {self.phase}",
+                "look into its log, or give it more time: --start-timeout-s N",
+                log_path=self.command.log_path,
+            ) from None
+        if self.failed or not self.is_alive:
+            raise self.error()
+
+    async def wait(self) -> None:
+        """Returns when the process has ended."""
+        await self._ended.wait()
+
+    async def stop(self, timeout_s: float, force: asyncio.Event) -> None:
+        """SIGTERM, then SIGKILL to the whole group when time is over or ``force`` is set. Bounded in every case."""
+        if self._popen is None or not self.is_alive:
+            return
+        self._enter("stopping")
+        self._popen.send_signal(signal.SIGTERM)
+        await _first_of(self._ended, force, timeout_s=timeout_s)
+        if self.is_alive:
+            self._last_words = "killed" if force.is_set() else f"killed: it had not stopped after {timeout_s:g} s"
+            self._kill_group()
+            await _first_of(self._ended, timeout_s=KILL_WAIT_S)
+        if self.is_alive:
+            log.error("%s (pid %d) does not even end by SIGKILL", self.command.name, self._popen.pid)
+            self._enter("does not end by SIGKILL")
+
+    def error(self) -> EngineStartFailed:
+        """Why the child did not start: its own words, else its log, else how it ended."""
+        if self.failed:
+            return EngineStartFailed(
+                self.failed.what, self.failed.why, self.failed.next_step, log_path=self.command.log_path
+            )
+        ended = cause.from_exit(self.exit_code) if self.exit_code is not None else "it is still alive"
+        why = cause.from_log(self.command.log_path, self._log_start)
+        return EngineStartFailed(
+            f"{self._title} could not start",
+            f"{why} ({ended})" if why else ended,
+            f"see its log: trident logs {self.command.log_path.stem}",
+            log_path=self.command.log_path,
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"The {self.command.name}"
+
+    def _enter(self, phase: str) -> None:
+        self.phase, self.since = phase, time.time()
+        self._on_change()
+
+    async def _probe_until_answering(self) -> None:
+        assert self.command.is_answering is not None
+        while True:
+            if await self.command.is_answering():
+                return self._become_ready(status.Ready())
+            await asyncio.sleep(PROBE_INTERVAL_S)
+
+    def _become_ready(self, ready: status.Ready) -> None:
+        pids = dict(ready.pids)
+        if self.command.find_parts and self.pid:
+            pids.update(self.command.find_parts(self.pid))
+        self.ready = ready
+        self.parts = {name: found for name, pid in pids.items() if (found := identify(pid))}
+        if self.command.find_parts:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch_parts()))
+        self._settled.set()
+        self._enter("ready")
+
+    async def _watch_parts(self) -> None:
+        while True:
+            await asyncio.sleep(PARTS_INTERVAL_S)
+            gone = [name for name, process in self.parts.items() if not process.is_running()]
+            if gone:
+                self._last_words = f"killed: its {gone[0]} (pid {self.parts[gone[0]].pid}) died"
+                self._kill_group()
+                return
+
+    def _read_status(self) -> None:
+        assert self._status_fd is not None
+        try:
+            data = os.read(self._status_fd, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._close_status()
+            return
+        *lines, self._status_rest = (self._status_rest + data).split(b"\n")
+        for line in lines:
+            self._take(status.parse(line))
+
+    def _take(self, news: status.Status | None) -> None:
+        if isinstance(news, status.Phase):
+            self._enter(news.text)
+        elif isinstance(news, status.Ready):
+            self._become_ready(news)
+        elif isinstance(news, status.Failed):
+            self.failed = news
+            self._settled.set()
+            self._enter(f"failed: {news.what}")
+
+    def _close_status(self) -> None:
+        if self._status_fd is not None:
+            asyncio.get_running_loop().remove_reader(self._status_fd)
+            os.close(self._status_fd)
+            self._status_fd = None
+
+    def _wait_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._popen is not None
+        # WNOWAIT leaves the zombie: while it is there its pid, which is its group's id, belongs to nobody else.
+        os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left who wants to know
+            loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        assert self._popen is not None
+        if self._status_fd is not None:
+            self._read_status()  # its last words may still be in the pipe
+            self._close_status()
+        self._kill_group()
+        for part in self.parts.values():
+            part.kill()
+        self.exit_code = self._popen.wait()
+        for task in self._tasks:
+            task.cancel()
+        was_stopping = self.phase == "stopping"
+        self._ended.set()
+        self._settled.set()
+        ended = cause.from_exit(self.exit_code)
+        log.info("%s ended, pid %d: %s", self.command.name, self._popen.pid, self._last_words or ended)
+        if self.failed is None:
+            self._enter(self._last_words or ("stopped" if was_stopping else f"died: {ended}"))
+
+    def _kill_group(self) -> None:
+        assert self._popen is not None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+
+
+async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
+    """Returns when one of them is set or the time is over."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)

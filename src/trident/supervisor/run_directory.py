@@ -1,0 +1,122 @@
+"""A server's own folder: lock, logs, sockets, configuration. At most one server of a name uses it.
+
+RUN_DIR/lock  config.json  state.json  launch.json  repository/  lib/trident → the package
+        logs/engine.log triton.log supervisor.log (.1: the run before)      sockets/ (or in the temporary folder)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import TextIO
+
+import trident
+from trident.config.models import Config
+from trident.errors import AlreadyRunning, EnvironmentBroken
+from trident.supervisor import state
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class RunDirectory:
+    """``shm_prefix`` begins the name of every shared memory file of this server; None when it has none."""
+
+    def __init__(self, config: Config, shm_prefix: str | None = None) -> None:
+        self.path = config.run_dir
+        self.sockets = config.sockets_dir
+        self.logs = self.path / "logs"
+        self._config = config
+        self._shm_prefix = shm_prefix
+        self._lock: TextIO | None = None
+
+    def acquire(self) -> None:
+        """Takes the lock, removes what a killed run has left and makes everything anew.
+
+        Raises AlreadyRunning, or EnvironmentBroken when the folder cannot be made."""
+        try:
+            self._make(self.path)
+            self._lock = _locked(self.path / "lock", self._config.name)
+            _kill_leftovers(self.path)
+            self._remove_traces()
+            self._make(self.sockets)
+            self._make(self.logs)
+            self._rotate_logs()
+            self._link_package()
+            self._write_config()
+        except OSError as error:
+            raise EnvironmentBroken(
+                f"Cannot use the run directory {self.path}",
+                str(error),
+                "make it writable, or name another place in TRIDENT_STATE_DIR",
+            ) from error
+
+    def release(self) -> None:
+        """Removes sockets and shared memory and gives the lock back; logs, configuration and state stay."""
+        if self._lock is not None:
+            self._remove_traces()
+            self._lock.close()
+            self._lock = None
+
+    @staticmethod
+    def _make(folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else")
+        folder.chmod(0o700)
+
+    def _remove_traces(self) -> None:
+        if not self.sockets.is_symlink():
+            shutil.rmtree(self.sockets, ignore_errors=True)
+        if self._shm_prefix:
+            for file in SHARED_MEMORY.iterdir():
+                if file.name.startswith(self._shm_prefix):
+                    file.unlink(missing_ok=True)
+
+    def _rotate_logs(self) -> None:
+        for file in self.logs.glob("*.log"):
+            file.replace(file.with_suffix(".log.1"))
+
+    def _link_package(self) -> None:
+        # The engine's Python gets this one folder as PYTHONPATH: our package, and nothing else of this environment.
+        library = self.path / "lib"
+        self._make(library)
+        link = library / "trident"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(trident.__file__).parent, target_is_directory=True)
+
+    def _write_config(self) -> None:
+        path = self.path / "config.json"
+        path.touch(mode=0o600)
+        path.write_text(self._config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def check_free(config: Config) -> None:
+    """Raises AlreadyRunning when a server of this name runs; changes nothing."""
+    lock = config.run_dir / "lock"
+    if lock.exists():
+        _locked(lock, config.name).close()
+
+
+def _locked(path: Path, name: str) -> TextIO:
+    file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        known = state.load(path.parent)
+        who = f"process {known.process.pid} is its supervisor" if known else f"{path} is locked"
+        raise AlreadyRunning(
+            f"A server named {name} is running already", who, f"trident stop --name {name}, or choose another --name"
+        ) from None
+    return file
+
+
+def _kill_leftovers(run_dir: Path) -> None:
+    """Children die with their supervisor, yet a child's own children may have outlived a SIGKILL."""
+    known = state.load(run_dir)
+    for child in known.children if known else []:
+        for process in (child.process, *child.parts.values()):
+            if process is not None:
+                process.kill()

@@ -1,0 +1,86 @@
+"""What the server is doing, in one small file for everybody who wants to know: ``RUN_DIR/state.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from trident.supervisor.processes import Process
+
+FILE_NAME = "state.json"
+
+ServerPhase = Literal["starting", "ready", "degraded", "stopping", "stopped", "failed"]
+
+
+class ChildState(msgspec.Struct, frozen=True, kw_only=True):
+    """One child. ``since`` is Unix time; ``parts`` are the child's own children by name."""
+
+    name: str
+    log_path: str
+    process: Process | None
+    phase: str
+    since: float
+    is_ready: bool
+    restarts: int
+    parts: dict[str, Process] = {}
+    facts: dict[str, Any] = {}
+
+
+class DoorState(msgspec.Struct, frozen=True, kw_only=True):
+    """One way in and how the generation through it went; ``seconds`` is None while it has not been tried."""
+
+    name: str
+    ok: bool
+    seconds: float | None = None
+    why: str = ""
+
+
+class ErrorState(msgspec.Struct, frozen=True, kw_only=True):
+    """The error that ended the server, so that another process can show it."""
+
+    kind: str
+    what: str
+    why: str
+    next_step: str
+    exit_code: int
+    log_path: str | None
+
+
+class ServerState(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole server; written anew at each change."""
+
+    name: str
+    run_dir: str
+    process: Process
+    started: float
+    phase: ServerPhase
+    since: float
+    note: str = ""
+    children: list[ChildState] = []
+    doors: list[DoorState] = []
+    urls: dict[str, str] = {}
+    model: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    error: ErrorState | None = None
+
+    def save(self, run_dir: Path) -> None:
+        """Readers see the old file or the new one, never half of one."""
+        path = run_dir / FILE_NAME
+        temporary = path.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+        temporary.replace(path)
+
+    def is_running(self) -> bool:
+        """The supervisor that wrote it lives; after a kill the file stays behind and says something else."""
+        return self.process.is_running()
+
+
+def load(run_dir: Path) -> ServerState | None:
+    """None when there is no state, or one of another version of Trident."""
+    try:
+        return msgspec.json.decode((run_dir / FILE_NAME).read_bytes(), type=ServerState)
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+        return None
