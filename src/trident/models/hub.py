@@ -28,6 +28,13 @@ class Refusal(Exception):
         self.next_step = next_step
 
 
+def innermost(error: BaseException) -> str:
+    """What began a chain of errors, in its own words: the libraries wrap "Connection refused" four times over."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return f"{getattr(error, 'strerror', None) or error or type(error).__name__}"
+
+
 class Hub(Protocol):
     """One place models come from. Every method but the property raises Refusal, and nothing else of the library."""
 

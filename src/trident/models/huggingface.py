@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trident.models.hub import Refusal, Report, Source
+from trident.models.hub import Refusal, Report, Source, innermost
 from trident.models.progress import warnings_reported, without_bars
 
 LISTING_TIMEOUT_S = 15.0
@@ -113,4 +113,4 @@ def _refusal(model_id: str, error: Exception) -> Refusal:
         return Refusal("space", "the disk is full", "free some space, or move the cache with HF_HOME")
     if isinstance(error, PermissionError):
         return Refusal("broken", f"its cache cannot be written ({error})", "set HF_HOME to a folder of yours")
-    return Refusal("unreachable", f"no connection ({type(error).__name__}: {error})")
+    return Refusal("unreachable", f"no connection ({innermost(error)})")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trident.models.hub import Refusal, Report, Source
+from trident.models.hub import Refusal, Report, Source, innermost
 from trident.models.progress import warnings_reported, without_bars
 
 REVISION = "master"
@@ -30,7 +30,7 @@ class ModelScope:
             from modelscope_hub.errors import CacheNotFound
 
             try:
-                return Path(snapshot_download(model_id, local_files_only=True))
+                return Path(snapshot_download(model_id, cache_dir=_cache_dir(), local_files_only=True))
             except CacheNotFound:
                 return None
 
@@ -39,8 +39,10 @@ class ModelScope:
         with _translated(), _quiet(lambda _: None):
             from modelscope_hub.api import HubApi
 
-            endpoint = HubApi().resolve_endpoint_for_read(model_id)
-            listed = HubApi(endpoint=endpoint).list_repo_files(model_id, "model", revision=REVISION, recursive=True)
+            endpoint, token = _access(model_id)
+            listed = HubApi(endpoint=endpoint, token=token).list_repo_files(
+                model_id, "model", revision=REVISION, recursive=True
+            )
         return {file.path: file.size or 0 for file in listed}
 
     def storage(self, model_id: str) -> Path:
@@ -50,9 +52,28 @@ class ModelScope:
     def fetch(self, model_id: str, names: Sequence[str], report: Report) -> Path:
         """Resumes by itself after a cut connection; checks sizes and SHA-256."""
         with _translated(), _quiet(report):
-            from modelscope import snapshot_download  # type: ignore[import-untyped]
+            from modelscope import snapshot_download
 
-            return Path(snapshot_download(model_id, revision=REVISION, allow_patterns=list(names)))
+            endpoint, token = _access(model_id)
+            return Path(
+                snapshot_download(
+                    model_id,
+                    revision=REVISION,
+                    cache_dir=_cache_dir(),
+                    allow_patterns=list(names),
+                    endpoint=endpoint,
+                    token=token,
+                )
+            )
+
+
+def _access(model_id: str) -> tuple[str, str | None]:
+    """The endpoint that has the model, and the token; read afresh, where the library keeps what it read first."""
+    from modelscope_hub.api import HubApi
+    from modelscope_hub.config import HubConfig
+
+    config = HubConfig()
+    return HubApi(config).resolve_endpoint_for_read(model_id), config.token
 
 
 def _cache_dir() -> Path:
@@ -89,7 +110,6 @@ def _refusal(error: Exception) -> Refusal:
     if isinstance(error.__cause__, HubError):  # the library hides its own errors behind those of requests
         error = error.__cause__
     status = getattr(error, "status_code", None)
-    said = str(getattr(error, "message", error)).splitlines()
     if isinstance(error, NotExistError) or status == 404:
         return Refusal("absent", "no such model, or a private one that needs MODELSCOPE_API_TOKEN (HTTP 404)")
     if status in (401, 403):
@@ -102,4 +122,4 @@ def _refusal(error: Exception) -> Refusal:
         return Refusal("space", "the disk is full", "free some space, or move the cache with MODELSCOPE_CACHE")
     if isinstance(error, PermissionError):
         return Refusal("broken", f"its cache cannot be written ({error})", "set MODELSCOPE_CACHE to a folder of yours")
-    return Refusal("unreachable", f"no connection ({type(error).__name__}: {said[0] if said else ''})")
+    return Refusal("unreachable", f"no connection ({innermost(error)})")
