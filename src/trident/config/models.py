@@ -105,8 +105,11 @@ class Supervision(Section):
     start_timeout_s: float = Field(900.0, gt=0, description="Longest time for the server to become ready.")
     stop_timeout_s: float = Field(15.0, gt=0, description="Longest time for a child to stop before it is killed.")
     heartbeat_s: float = Field(1.0, gt=0, description="Seconds between two round trips through the engine.")
-    heartbeat_timeout_s: float = Field(
-        20.0, gt=0, description="An engine that does not answer a round trip for so long is counted as lost."
+    heartbeat_timeout_s: float | None = Field(
+        None,
+        gt=0,
+        description="An engine that does not answer a round trip for so long is counted as lost; by default 5 on a "
+        "GPU, and 60 on a CPU, where one step may take long.",
     )
     max_restarts: int = Field(5, ge=0, description="Restarts of one child within ten minutes before giving up.")
 

@@ -59,6 +59,13 @@ class Abort(_Message):
     ids: list[int]
 
 
+class Stopped(_Message):
+    """The text of one sequence has reached a stop string: it is finished for the client, and counts as finished."""
+
+    id: int
+    index: int
+
+
 class Accepted(_Message):
     """vLLM has validated the request and the engine will run it.
 
@@ -110,12 +117,13 @@ class Tokens(_Message):
 class EngineReady(_Message):
     """The host's answer to ``Hello``, and again after each engine restart.
 
-    ``epoch`` grows with every engine the host has started. ``tokenizer_path`` is a ``tokenizer.json`` equal to the
-    one vLLM uses.
+    ``epoch`` grows with every engine that was started. ``relay_address`` is where the host listens, so that a stub
+    with several hosts knows which one speaks. ``tokenizer_path`` is a ``tokenizer.json`` equal to the one vLLM uses.
     """
 
     version: int
     epoch: int
+    relay_address: str
     model_name: str
     max_model_len: int
     replicas: int
@@ -129,5 +137,5 @@ class EngineLost(_Message):
     reason: str
 
 
-FromStub = Hello | Submit | Abort
+FromStub = Hello | Submit | Abort | Stopped
 FromHost = Accepted | Rejected | Tokens | EngineReady | EngineLost

@@ -51,22 +51,24 @@ def pull(context: zmq.Context[Any], where: str) -> zmq.Socket[Any]:
     return socket
 
 
-def push(context: zmq.Context[Any], where: str) -> zmq.Socket[Any]:
-    """A connecting socket that sends to one peer and keeps trying to reach it."""
+def push(context: zmq.Context[Any], where: str, *, queue_unconnected: bool) -> zmq.Socket[Any]:
+    """A connecting socket that sends to one peer and keeps trying to reach it.
+
+    Answers may queue until the peer is connected. Requests must not: one queued for nobody waits without a deadline.
+    """
     socket = context.socket(zmq.PUSH)
     socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-    # Without a peer a send must fail at once: a request queued for nobody would wait without a deadline.
-    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.IMMEDIATE, 0 if queue_unconnected else 1)
     socket.connect(where)
     return socket
 
 
-def send(socket: zmq.Socket[Any], frame: bytes) -> None:
+def send(socket: zmq.Socket[Any], *frames: bytes) -> None:
     """Raises PeerNotReading instead of waiting."""
     try:
-        socket.send(frame, zmq.NOBLOCK)
+        socket.send_multipart(frames, zmq.NOBLOCK)
     except zmq.Again as error:
         raise PeerNotReading(str(error)) from error

@@ -1,0 +1,83 @@
+"""Turns the tables of the specification into vLLM's argument objects."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.platforms import current_platform
+
+from trident.protocol.spec import HostSpec
+
+GIB_BYTES = 1 << 30
+CPU_KV_CACHE_BYTES = 4 * GIB_BYTES
+
+
+class UnknownArgument(ValueError):
+    """The installed vLLM has no engine argument of that name."""
+
+
+def complete(spec: HostSpec) -> dict[str, Any]:
+    """The user's engine arguments and, where the user said nothing, what Trident sets for this platform."""
+    chosen = {"model": spec.model_path, "served_model_name": [spec.served_name], **spec.engine}
+    if current_platform.is_cpu():
+        for name, value in _cpu_defaults(chosen).items():
+            chosen.setdefault(name, value)
+    known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
+    if unknown := sorted(set(chosen) - known):
+        raise UnknownArgument(f"vLLM has no engine argument called {', '.join(unknown)}")
+    return chosen
+
+
+def _cpu_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    if not {"kv_cache_memory_bytes", "gpu_memory_utilization"} & set(chosen) and not os.environ.get(
+        "VLLM_CPU_KVCACHE_SPACE"
+    ):
+        # vLLM reserves 92 % of all memory and refuses to start when somebody else uses any of it.
+        defaults["kv_cache_memory_bytes"] = min(CPU_KV_CACHE_BYTES, _available_memory_bytes() // 4)
+    # Compiling needs a C++ compiler on the machine and makes each first start minutes longer.
+    defaults["enforce_eager"] = True
+    if _one_numa_node() and not {"tensor_parallel_size", "pipeline_parallel_size"} & set(chosen):
+        # Spares a worker process; vLLM honours it only with this variable (platforms/cpu.py). On several NUMA nodes
+        # the worker process is worth having, as it binds its threads.
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        defaults["distributed_executor_backend"] = "uni"
+    return defaults
+
+
+def _available_memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+
+
+def _one_numa_node() -> bool:
+    return len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) <= 1
+
+
+def engine_args(spec: HostSpec, slots: int) -> AsyncEngineArgs:
+    """vLLM's engine arguments for ``slots`` front-ends. Raises what vLLM raises for bad values."""
+    args = AsyncEngineArgs(**complete(spec))
+    # Private, but what vLLM's own multi-server launcher sets (entrypoints/cli/serve.py).
+    args._api_process_count = slots
+    args._api_process_rank = -1
+    return args
+
+
+def openai_args(spec: HostSpec) -> argparse.Namespace:
+    """The arguments of vLLM's OpenAI server: its parser's defaults with our values on top."""
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    args = make_arg_parser(FlexibleArgumentParser()).parse_args([])
+    values = {**complete(spec), **spec.openai, "host": spec.openai_host, "port": spec.openai_port}
+    for name, value in values.items():
+        if not hasattr(args, name):
+            raise UnknownArgument(f"vLLM's OpenAI server has no argument called {name}")
+        setattr(args, name, value)
+    args.model_tag = spec.model_path
+    validate_parsed_serve_args(args)
+    return args

@@ -1,0 +1,65 @@
+"""Finds out why an engine process died while starting, from its own exception rather than from its log.
+
+vLLM logs the exception in the child and tells the parent only that something failed. A logging handler inherited
+through fork writes the innermost exception to a file that the parent reads.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from trident.protocol.status import Failed
+
+_HINTS = (
+    ("kv_cache_memory", "give the KV cache less memory: kv_cache_memory_bytes under [engine], or a smaller max_model_len"),
+    ("kv cache", "lower max_model_len, or give the engine more memory (gpu_memory_utilization, kv_cache_memory_bytes)"),
+    ("gpu memory utilization", "free GPU memory (nvidia-smi shows who holds it) or lower gpu_memory_utilization"),
+    ("memory utilization", "free memory or lower gpu_memory_utilization under [engine]"),
+    ("out of memory", "lower gpu_memory_utilization or max_model_len, or use a smaller or quantised model"),
+    ("max_model_len", "set max_model_len under [engine] to at most what the model supports"),
+    ("trust_remote_code", "set trust_remote_code = true under [engine] if you trust the model's own code"),
+    ("safetensor", "the weights look damaged: fetch the model again"),
+    ("not supported for now", "serve a model with an architecture that this vLLM knows"),
+    ("chat template", "correct chat_template under [openai]"),
+    ("address already in use", "choose another --openai-port"),
+)
+
+
+class Recorder(logging.Handler):
+    """Keeps the first logged exception of any process that inherits it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.ERROR)
+        self._path = path
+        path.unlink(missing_ok=True)
+        for name in ("vllm", ""):
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The first exception is the cause; what is logged after it is consequence."""
+        if record.exc_info and record.exc_info[1] is not None and not self._path.exists():
+            self._path.write_text(describe(record.exc_info[1]), encoding="utf-8")
+
+    def recorded(self) -> str | None:
+        """What a child recorded, if any did."""
+        return self._path.read_text(encoding="utf-8") if self._path.exists() else None
+
+
+def describe(error: BaseException) -> str:
+    """One line for an exception, from the innermost one that caused it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "validation error" in lines[0] and len(lines) > 1:
+        # pydantic's first line only counts; the next ones say where and what.
+        lines = [": ".join(lines[1:3])]
+    text = lines[0] if lines else ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def failed(what: str, why: str) -> Failed:
+    """The three lines for a failed start; the next step follows from the cause where it is a known one."""
+    low = why.lower()
+    hints = [hint for sign, hint in _HINTS if sign in low]
+    return Failed(what, why, hints[0] if hints else "read the engine's log, change what it names, start again")

@@ -1,0 +1,158 @@
+"""Turns a ``Submit`` into a request that vLLM has validated and the engine is sure to decode.
+
+EngineCore trusts its front-ends: one wrong type ends its input thread and deafens it for everybody. So a request passes
+three gates here: names and types against ``SamplingParams``, vLLM's ``InputProcessor``, and the engine's own decoder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from copy import copy
+from typing import Any
+
+import msgspec
+from vllm.config import VllmConfig
+from vllm.exceptions import VLLMClientError, VLLMNotFoundError
+from vllm.renderers.inputs.preprocess import parse_model_prompt
+from vllm.sampling_params import SamplingParams
+from vllm.v1.engine import EngineCoreRequest
+from vllm.v1.engine.input_processor import InputProcessor
+from vllm.v1.engine.parallel_sampling import ParentRequest
+from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
+
+from trident.protocol.messages import Accepted, Rejected, Submit
+
+log = logging.getLogger("trident.intake")
+
+LONG_PROMPT_CHARACTERS = 8_000
+"""Longer prompts are tokenised on a thread, so that nobody waits for them."""
+
+_INTERNAL = {"output_kind", "skip_clone", "output_text_buffer_length", "flat_logprobs", "stream_interval"}
+SAMPLING_NAMES = sorted(
+    name for name in SamplingParams.__struct_fields__ if not name.startswith("_") and name not in _INTERNAL
+)
+
+
+class Refused(Exception):
+    """The request cannot be run; carries one of ``REJECTION_CODES``."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Intake:
+    """The three gates for one engine."""
+
+    def __init__(self, config: VllmConfig, inputs: InputProcessor, supported_tasks: tuple[Any, ...]) -> None:
+        self._config = config
+        self._inputs = inputs
+        self._tasks = supported_tasks
+        self._encode = MsgpackEncoder().encode
+        self._decode = MsgpackDecoder(EngineCoreRequest).decode
+
+    async def admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]] | Rejected:
+        """The engine's requests (one for each of ``n`` sequences, index order) or the reason why there are none.
+
+        Never raises: whatever a client sends ends in one of the two.
+        """
+        try:
+            return await self._admit(submit)
+        except Refused as refused:
+            return Rejected(submit.id, refused.code, str(refused))
+        except VLLMNotFoundError as error:
+            return Rejected(submit.id, "not_found", str(error))
+        except (VLLMClientError, ValueError, TypeError, OverflowError) as error:
+            return Rejected(submit.id, "invalid", str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a bug in one request's path must not end the others'
+            log.exception("request %s failed before it reached the engine", submit.request_id)
+            return Rejected(submit.id, "internal", f"{type(error).__name__}: {error}")
+
+    async def _admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]]:
+        if submit.lora_name is not None:
+            raise Refused("invalid", f"lora_name {submit.lora_name!r}: this server has no LoRA adapters")
+        params = sampling_params(submit)
+        request = self._inputs.process_inputs(
+            submit.request_id or "trident",
+            await self._rendered(submit),
+            params,
+            supported_tasks=self._tasks,
+            priority=submit.priority,
+            data_parallel_rank=submit.replica,
+        )
+        self._inputs.assign_request_id(request)
+        self._check_decodable(request)
+        resolved = request.sampling_params
+        assert resolved is not None and request.prompt_token_ids is not None
+        accepted = Accepted(
+            id=submit.id,
+            prompt_token_ids=request.prompt_token_ids,
+            n=resolved.n,
+            stop=[resolved.stop] if isinstance(resolved.stop, str) else list(resolved.stop or ()),
+            include_stop_str_in_output=resolved.include_stop_str_in_output,
+            min_tokens=resolved.min_tokens,
+            detokenize=resolved.detokenize,
+            skip_special_tokens=resolved.skip_special_tokens,
+            spaces_between_special_tokens=resolved.spaces_between_special_tokens,
+        )
+        return accepted, _sequences(request)
+
+    async def _rendered(self, submit: Submit) -> Any:
+        renderer = self._inputs.renderer
+        prompt: Any
+        if submit.prompt is not None:
+            prompt = submit.prompt
+        else:
+            prompt = {"prompt_token_ids": [*(submit.prompt_token_ids or ()), *submit.resume_from]}
+        parsed = parse_model_prompt(self._config.model_config, prompt)
+        if submit.prompt is not None and len(submit.prompt) > LONG_PROMPT_CHARACTERS:
+            rendered = await renderer.render_cmpl_async([parsed])
+        else:
+            rendered = renderer.render_cmpl([parsed])
+        return rendered[0]
+
+    def _check_decodable(self, request: EngineCoreRequest) -> None:
+        try:
+            self._decode(self._encode(request))
+        except (msgspec.MsgspecError, OverflowError) as error:
+            raise Refused("invalid", f"a sampling parameter has the wrong type: {error}") from error
+
+
+def sampling_params(submit: Submit) -> SamplingParams:
+    """vLLM's parameters from a client's map. Raises Refused for an unknown name or a wrong type, and vLLM's own
+    VLLMClientError for a value out of range."""
+    given = dict(submit.sampling)
+    for name in given:
+        if name not in SAMPLING_NAMES:
+            close = difflib.get_close_matches(name, SAMPLING_NAMES, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise Refused("invalid", f"unknown sampling parameter {name!r}{hint}")
+    if submit.resume_from:
+        for name in ("max_tokens", "min_tokens"):
+            if isinstance(given.get(name), int):
+                given[name] = max(0, given[name] - len(submit.resume_from))
+    try:
+        # Lax: Triton's request parameters often arrive as text ("0.5"), and its vLLM backend accepts that.
+        return msgspec.convert(given, SamplingParams, strict=False)
+    except msgspec.ValidationError as error:
+        # msgspec wraps what __post_init__ raises (vLLM's own words) and says where a type is wrong.
+        if isinstance(error.__cause__, VLLMClientError):
+            raise error.__cause__ from None
+        name = str(error).rpartition("`$.")[2].rstrip("`") if "`$." in str(error) else ""
+        text = str(error).partition(" - at ")[0]
+        raise Refused("invalid", f"sampling parameter {name!r}: {text}" if name else text) from error
+
+
+def _sequences(request: EngineCoreRequest) -> list[EngineCoreRequest]:
+    params = request.sampling_params
+    assert params is not None
+    if params.n == 1:
+        return [request]
+    parent = ParentRequest(request)
+    children = []
+    for index in range(params.n):
+        child = copy(request)
+        child.request_id, child.sampling_params = parent.get_child_info(index)
+        children.append(child)
+    return children

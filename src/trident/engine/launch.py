@@ -1,0 +1,96 @@
+"""Launches EngineCore(s) with two front-end slots and fills slot 0 with the OpenAI server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vllm.config import VllmConfig
+from vllm.usage.usage_lib import UsageContext
+from vllm.v1.engine.input_processor import InputProcessor
+from vllm.v1.engine.utils import CoreEngineProcManager, bind_engine_zmq_listeners, launch_core_engines
+from vllm.v1.executor import Executor
+
+from trident.engine import arguments, openai, tokenizer_file
+from trident.protocol import status
+from trident.protocol.spec import HostSpec
+
+OPENAI_SLOT, RELAY_SLOT, SLOTS = 0, 1, 2
+
+
+@dataclass
+class Launched:
+    """A running engine and what is needed to talk to it from the relay's slot."""
+
+    config: VllmConfig
+    executor_class: type[Executor]
+    log_stats: bool
+    engines: CoreEngineProcManager
+    coordinator: Any
+    openai_kind: str
+    openai_process: Any
+    client_addresses: dict[str, Any]
+    inputs: InputProcessor
+    tokenizer_path: Path
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Children of the host by a name that users see."""
+        many = len(self.engines.processes) > 1
+        engines = {
+            (f"engine core {i}" if many else "engine core"): process.pid or 0
+            for i, process in enumerate(self.engines.processes)
+        }
+        return {**engines, "openai server": self.openai_process.pid}
+
+
+def launch(spec: HostSpec) -> Launched:
+    """Blocks until every engine is up. Raises what vLLM raises when one cannot start.
+
+    Must run on the main thread before any other thread exists, because it forks.
+    """
+    status.report(status.Phase("reading the model's configuration"))
+    args = arguments.engine_args(spec, SLOTS)
+    config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    # vLLM's CPU platform overwrites this in create_engine_config; fork shares what is imported already. Where
+    # something forbids forking (CUDA initialised, Ray, NUMA binding) vLLM goes back to spawn by itself.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
+    executor_class = Executor.get_class(config)
+    log_stats = not args.disable_log_stats
+    listeners = bind_engine_zmq_listeners(config, SLOTS)
+
+    status.report(status.Phase("loading the model"))
+    with launch_core_engines(config, executor_class, log_stats, listeners.addresses) as engines:
+        if not isinstance(engines.engine_manager, CoreEngineProcManager):
+            raise ValueError("Ray as data_parallel_backend is not supported; leave it out")
+        stats_address = engines.coordinator.get_stats_publish_address() if engines.coordinator else None
+        kind, process = openai.start(
+            spec, listeners, SLOTS, stats_address, config.parallel_config.data_parallel_size
+        )
+        engines.watched_frontend_processes = [process]
+        # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
+        inputs = InputProcessor(config)
+        tokenizer_path = tokenizer_file.write(inputs.get_tokenizer(), Path(spec.run_dir))
+
+    client_addresses: dict[str, Any] = {
+        "input_address": listeners.inputs[RELAY_SLOT].address,
+        "output_address": listeners.outputs[RELAY_SLOT].address,
+        "input_listener": listeners.inputs[RELAY_SLOT].socket,
+        "output_listener": listeners.outputs[RELAY_SLOT].socket,
+    }
+    if stats_address is not None:
+        client_addresses["stats_update_address"] = stats_address
+    return Launched(
+        config=config,
+        executor_class=executor_class,
+        log_stats=log_stats,
+        engines=engines.engine_manager,
+        coordinator=engines.coordinator,
+        openai_kind=kind,
+        openai_process=process,
+        client_addresses=client_addresses,
+        inputs=inputs,
+        tokenizer_path=tokenizer_path,
+    )

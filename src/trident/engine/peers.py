@@ -1,0 +1,74 @@
+"""The stubs connected to this host, and the requests that each has in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from trident.engine.ledger import Account
+from trident.protocol import sockets
+from trident.protocol.messages import Delta, FromHost, Hello
+
+log = logging.getLogger("trident.peers")
+
+
+class Sequence:
+    """One of a request's ``n`` sequences while the engine works on it."""
+
+    __slots__ = ("account", "id", "index", "peer", "request_id")
+
+    def __init__(self, peer: Peer, id: int, index: int, request_id: str, account: Account) -> None:
+        self.peer = peer
+        self.id = id
+        self.index = index
+        self.request_id = request_id
+        self.account = account
+
+
+class Peer:
+    """A stub: where to send, what it waits for, and a watch on its life."""
+
+    def __init__(self, context: zmq.Context[Any], hello: Hello, on_death: Callable[[Peer], None]) -> None:
+        self.pid = hello.pid
+        self.name = hello.name
+        self.address = hello.address
+        self.news: list[Delta] = []
+        self.requests: dict[int, list[Sequence]] = {}
+        self.timers: dict[int, asyncio.TimerHandle] = {}
+        self._socket = sockets.push(context, hello.address, queue_unconnected=True)
+        self._pidfd = os.pidfd_open(hello.pid)
+        self._on_death = on_death
+        asyncio.get_running_loop().add_reader(self._pidfd, self._died)
+
+    def _died(self) -> None:
+        log.warning("stub %s (pid %d) has died with %d requests in flight", self.name, self.pid, len(self.requests))
+        self._on_death(self)
+
+    def send(self, codec: sockets.Codec[Any], message: FromHost) -> None:
+        """Never waits. A stub that has stopped reading for 100,000 messages is treated as dead."""
+        try:
+            sockets.send(self._socket, codec.encode(message))
+        except sockets.PeerNotReading:
+            log.error("stub %s (pid %d) does not read; dropping it", self.name, self.pid)
+            self._on_death(self)
+
+    def forget(self, id: int) -> list[Sequence]:
+        """Ends a request's bookkeeping and returns the sequences that were still running."""
+        if timer := self.timers.pop(id, None):
+            timer.cancel()
+        return self.requests.pop(id, [])
+
+    def close(self) -> None:
+        """Lets go of socket, timers and watch."""
+        for timer in self.timers.values():
+            timer.cancel()
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._socket.close()

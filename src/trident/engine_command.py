@@ -1,0 +1,59 @@
+"""The engine host as the supervisor starts it: specification, arguments, environment. Control side; imports no vLLM."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trident.config.models import Config
+from trident.models.resolve import ResolvedModel
+from trident.protocol import sockets
+from trident.protocol.spec import HostSpec
+from trident.runtime.engine_env import EngineEnv
+
+HEARTBEAT_TIMEOUT_S = {"cpu": 60.0, "cuda": 5.0}
+"""One step of a large prompt may keep a CPU engine busy for long; a GPU's never."""
+
+
+def relay_address(config: Config) -> str:
+    """Where the engine host listens for stubs."""
+    return sockets.address(config.sockets_dir, "relay-0.sock")
+
+
+def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
+    """What the engine host is told."""
+    supervision = config.supervision
+    return HostSpec(
+        model_path=os.fspath(model.path),
+        served_name=model.name,
+        engine=config.engine,
+        openai=config.openai,
+        openai_host=config.listen.host,
+        openai_port=config.listen.openai_port,
+        run_dir=os.fspath(config.run_dir),
+        sockets_dir=os.fspath(config.sockets_dir),
+        relay_address=relay_address(config),
+        heartbeat_s=supervision.heartbeat_s,
+        heartbeat_timeout_s=supervision.heartbeat_timeout_s or HEARTBEAT_TIMEOUT_S[env.build],
+    )
+
+
+def argv(env: EngineEnv, spec_path: Path) -> list[str]:
+    """The command line. ``-P``-like safety comes from the environment: nothing of the control env is on its path."""
+    return [os.fspath(env.python), "-m", "trident.engine", os.fspath(spec_path)]
+
+
+def environment(config: Config, env: EngineEnv) -> dict[str, str]:
+    """The engine's environment. ``lib`` in the run directory holds nothing but a link to our package, so that the
+    engine env sees Trident without seeing the control env's packages."""
+    environ = dict(os.environ)
+    environ["PYTHONPATH"] = os.fspath(config.run_dir / "lib")
+    environ["PATH"] = os.pathsep.join([os.fspath(env.python.parent), environ.get("PATH", os.defpath)])
+    # Read when prometheus_client is imported, so it must be there before anything is (measured).
+    environ["PROMETHEUS_MULTIPROC_DIR"] = os.fspath(config.run_dir / "prometheus")
+    environ["VLLM_RPC_BASE_PATH"] = os.fspath(config.sockets_dir)
+    environ["PYTHONUNBUFFERED"] = "1"
+    environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if config.runtime.offline or Path(config.model).exists() or config.model == "demo":
+        environ.setdefault("HF_HUB_OFFLINE", "1")
+    return environ

@@ -1,0 +1,54 @@
+"""How tritonserver is started: its arguments and its environment, each decided in one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trident.config.models import Config
+from trident.runtime.control_env import TritonInstall
+
+SHM_REGION_BYTES = 16 * 1024 * 1024
+
+
+def shm_prefix(config: Config) -> str:
+    """All shared memory of this server's stubs begins with it, so that a clean-up touches nobody else's."""
+    return f"trident_{os.getuid()}_{config.name}_"
+
+
+def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
+    """The command line."""
+    listen = config.listen
+    return [
+        os.fspath(install.server),
+        f"--model-repository={repository}",
+        f"--backend-directory={install.backend_dir}",
+        f"--backend-config=python,shm-region-prefix-name={shm_prefix(config)}",
+        f"--backend-config=python,shm-default-byte-size={SHM_REGION_BYTES}",
+        f"--backend-config=python,stub-timeout-seconds={int(config.supervision.start_timeout_s)}",
+        f"--http-address={listen.host}",
+        f"--http-port={listen.http_port}",
+        f"--grpc-address={listen.host}",
+        f"--grpc-port={listen.grpc_port}",
+        f"--metrics-address={listen.host}",
+        f"--metrics-port={listen.metrics_port}",
+        # Both models wait for the same engine: one after the other they would wait twice.
+        "--model-load-thread-count=4",
+        f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",
+        "--allow-gpu-metrics=false",
+    ]
+
+
+def environment(config: Config, install: TritonInstall) -> dict[str, str]:
+    """This process's environment with what the server and its stubs need in front.
+
+    The stub takes its packages from the first ``python3`` on PATH and ignores PYTHONPATH.
+    """
+    environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environ["PATH"] = os.pathsep.join([os.fspath(install.python.parent), environ.get("PATH", os.defpath)])
+    libraries = [os.fspath(folder) for folder in install.library_dirs]
+    if inherited := environ.get("LD_LIBRARY_PATH"):
+        libraries.append(inherited)
+    environ["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+    environ["PYTHONUNBUFFERED"] = "1"
+    return environ

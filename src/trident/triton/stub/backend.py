@@ -1,0 +1,43 @@
+"""``triton_python_backend_utils``, typed where we use it. It exists only inside Triton's stub processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb  # type: ignore[import-not-found]
+
+FINAL = pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+Request = Any
+Sender = Any
+
+_CODES = {
+    "invalid": pb.TritonError.INVALID_ARG,
+    "unsupported": pb.TritonError.UNSUPPORTED,
+    "not_found": pb.TritonError.NOT_FOUND,
+    "unavailable": pb.TritonError.UNAVAILABLE,
+    "deadline": pb.TritonError.CANCELLED,
+    "internal": pb.TritonError.INTERNAL,
+}
+
+
+class ModelError(Exception):
+    """The model cannot be loaded; Triton shows the message."""
+
+
+def response(outputs: dict[str, list[str]]) -> Any:
+    """A response whose outputs are arrays of strings, each of shape [len(list)]."""
+    return pb.InferenceResponse(
+        [pb.Tensor(name, np.array([text.encode() for text in texts], dtype=object)) for name, texts in outputs.items()]
+    )
+
+
+def error(code: str, message: str) -> Any:
+    """An error response; ``code`` is one of the protocol's ``REJECTION_CODES``."""
+    return pb.InferenceResponse(error=pb.TritonError(message, _CODES.get(code, pb.TritonError.INTERNAL)))
+
+
+def array(request: Request, name: str) -> Any | None:
+    """An input as a numpy array, None when the client did not send it."""
+    tensor = pb.get_input_tensor_by_name(request, name)
+    return None if tensor is None else tensor.as_numpy()

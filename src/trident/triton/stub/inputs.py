@@ -1,0 +1,81 @@
+"""What clients send, checked and made plain. Every complaint names the input, what came and what is expected."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trident.triton.stub import backend
+from trident.triton.stub.backend import Request
+
+
+class BadInput(Exception):
+    """The request cannot be understood; the message is for the client."""
+
+
+def texts(request: Request, name: str) -> list[str]:
+    """All strings of a required input. Raises BadInput."""
+    array = backend.array(request, name)
+    if array is None:
+        raise BadInput(f"input {name!r} is missing")
+    values = array.reshape(-1).tolist()
+    if not values:
+        raise BadInput(f"input {name!r} is empty; expected at least one string")
+    return [_decoded(name, value) for value in values]
+
+
+def text(request: Request, name: str) -> str | None:
+    """One optional string."""
+    value = _scalar(request, name, "one string")
+    return None if value is None else _decoded(name, value)
+
+
+def flag(request: Request, name: str) -> bool | None:
+    """One optional truth value."""
+    value = _scalar(request, name, "one truth value")
+    return None if value is None else bool(value)
+
+
+def number(request: Request, name: str) -> int | float | None:
+    """One optional number, of the type that the model's configuration declares."""
+    return _scalar(request, name, "one number")  # type: ignore[no-any-return]
+
+
+def json_object(name: str, content: str) -> dict[str, Any]:
+    """A JSON object sent as text. Raises BadInput."""
+    try:
+        value = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"input {name!r} must be a JSON object, but it is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadInput(f"input {name!r} must be a JSON object, got {_kind(value)}")
+    return value
+
+
+def deadline_s(request: Request) -> float | None:
+    """The request's timeout, which Triton gives in microseconds, 0 for none."""
+    timeout_us: int = request.timeout()
+    return timeout_us / 1e6 if timeout_us > 0 else None
+
+
+def _scalar(request: Request, name: str, expected: str) -> Any:
+    array = backend.array(request, name)
+    if array is None:
+        return None
+    if array.size != 1:
+        raise BadInput(f"input {name!r} has {array.size} elements; expected {expected}")
+    return array.reshape(-1).tolist()[0]
+
+
+def _decoded(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8")  # type: ignore[no-any-return]
+    except UnicodeDecodeError as error:
+        raise BadInput(f"input {name!r} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

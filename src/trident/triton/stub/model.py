@@ -1,0 +1,58 @@
+"""What both contracts share: life and death of a stub, and the way from a request to the engine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+from trident.protocol import spec
+from trident.triton.stub import backend
+from trident.triton.stub.backend import FINAL, Request, Sender
+from trident.triton.stub.engine import Engine, EngineUnavailable
+from trident.triton.stub.inputs import BadInput
+
+SPEC_PARAMETER = "trident"
+
+
+class StubModel:
+    """Base of the ``TritonPythonModel`` classes: subclasses say only how one request is read and answered."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Connects to the engine and waits for it, so that Triton reports the model ready when it is."""
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        parameters = json.loads(args["model_config"])["parameters"]
+        self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER]["string_value"])
+        self.engine = Engine(self.spec, args["model_instance_name"])
+        if not self.engine.wait_until_ready(self.spec.start_timeout_s):
+            raise backend.ModelError(f"no engine within {self.spec.start_timeout_s:g} s at {', '.join(self.spec.relays)}")
+
+    def execute(self, requests: list[Request]) -> None:
+        """Hands every request to the engine and returns at once; answers go through the response senders."""
+        for request in requests:
+            sender = request.get_response_sender()
+            try:
+                self.handle(request, sender)
+            except BadInput as problem:
+                refuse(sender, "invalid", str(problem))
+            except EngineUnavailable as problem:
+                refuse(sender, "unavailable", str(problem))
+            except OverflowError as problem:
+                refuse(sender, "invalid", f"a sampling parameter does not fit into 64 bits: {problem}")
+            except Exception as problem:  # noqa: BLE001 - one request's bug must not leave the others unanswered
+                logging.getLogger("trident.stub").exception("a request could not be handled")
+                refuse(sender, "internal", f"{type(problem).__name__}: {problem}")
+
+    def handle(self, request: Request, sender: Sender) -> None:
+        """Submits one request. Raises BadInput for one that cannot be understood."""
+        raise NotImplementedError
+
+    def finalize(self) -> None:
+        """Triton unloads the model."""
+        self.engine.close()
+
+
+def refuse(sender: Sender, code: str, message: str) -> None:
+    """Ends a request with an error."""
+    sender.send(backend.error(code, message), flags=FINAL)
