@@ -46,6 +46,7 @@ class RunDirectory:
             self._link_package()
             self._write_config()
         except OSError as error:
+            self.release()
             raise EnvironmentBroken(
                 f"Cannot use the run directory {self.path}",
                 str(error),

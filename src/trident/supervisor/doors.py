@@ -1,0 +1,195 @@
+"""One real generation through every front door. Run as a short-lived process, because the gRPC client is large:
+
+    python -m trident.supervisor.doors        stdin: one Doors in JSON      stdout: one Answer in JSON for each door
+
+It imports its clients first and then waits for its line, so it can be started early and be quick when asked.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import msgspec
+
+# A cold engine of the CPU build dies of a prefill of 3 tokens (facts-engine §7), so the prompt has some length.
+PROMPT = "Trident asks through each of its doors once before it calls itself ready: what is the capital of France?"
+MAX_TOKENS = 4
+
+
+class Doors(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to knock."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+    openai_port: int
+    generate_name: str
+    recipe_name: str
+    api_key: str | None
+    timeout_s: float
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """How it went at one door; ``why`` is empty when it went well."""
+
+    name: str
+    seconds: float
+    why: str
+
+
+class WrongAnswer(Exception):
+    """The door answered, but not with a generation."""
+
+
+def kserve_generate(doors: Doors) -> None:
+    """Triton's generate extension, one answer."""
+    body = _post(doors, doors.http_port, f"/v2/models/{doors.generate_name}/generate", _generation())
+    _expect_text(json.loads(body).get("text_output"), body)
+
+
+def kserve_generate_stream(doors: Doors) -> None:
+    """Triton's generate extension, server-sent events."""
+    body = _post(
+        doors, doors.http_port, f"/v2/models/{doors.generate_name}/generate_stream", _generation() | {"stream": True}
+    )
+    events = [json.loads(line[len("data:") :]) for line in body.splitlines() if line.startswith("data:")]
+    if error := next((event["error"] for event in events if "error" in event), None):
+        raise WrongAnswer(error)
+    _expect_text("".join(event.get("text_output", "") for event in events), body)
+
+
+def kserve_infer(doors: Doors) -> None:
+    """The recipe's contract through plain infer."""
+    inputs = [
+        {"name": "prompt", "datatype": "BYTES", "shape": [1], "data": [PROMPT]},
+        {"name": "max_tokens", "datatype": "INT32", "shape": [1], "data": [MAX_TOKENS]},
+        {"name": "temperature", "datatype": "FP32", "shape": [1], "data": [0.0]},
+    ]
+    body = _post(doors, doors.http_port, f"/v2/models/{doors.recipe_name}/infer", {"inputs": inputs})
+    _expect_text(next(iter(json.loads(body)["outputs"][0]["data"]), None), body)
+
+
+def openai_completions(doors: Doors) -> None:
+    """The OpenAI server's completions, for whatever name it gives the model."""
+    models = json.loads(_request(doors, doors.openai_port, "GET", "/v1/models", None))
+    wanted = {"model": models["data"][0]["id"], "prompt": PROMPT, "max_tokens": MAX_TOKENS, "temperature": 0}
+    body = _post(doors, doors.openai_port, "/v1/completions", wanted)
+    _expect_text(json.loads(body)["choices"][0].get("text"), body)
+
+
+def kserve_grpc(doors: Doors) -> None:
+    """ModelStreamInfer of the generate contract."""
+    import numpy
+    import tritonclient.grpc as grpc
+
+    def bytes_input(name: str, text: str) -> Any:
+        tensor = grpc.InferInput(name, [1], "BYTES")
+        tensor.set_data_from_numpy(numpy.array([text.encode()], dtype=object))
+        return tensor
+
+    answers: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+    client = grpc.InferenceServerClient(f"{doors.host}:{doors.grpc_port}")
+    try:
+        client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=doors.timeout_s)
+        sampling = json.dumps({"max_tokens": MAX_TOKENS, "temperature": 0})
+        inputs = [bytes_input("text_input", PROMPT), bytes_input("sampling_parameters", sampling)]
+        client.async_stream_infer(doors.generate_name, inputs, enable_empty_final_response=True)
+        text, is_final = "", False
+        while not is_final:
+            result, error = answers.get(timeout=doors.timeout_s)
+            if error is not None:
+                raise WrongAnswer(error.message() or str(error))
+            parameters = result.get_response().parameters
+            is_final = parameters["triton_final_response"].bool_param
+            output = result.as_numpy("text_output")
+            text += "" if output is None else b"".join(output.ravel()).decode("utf-8", "replace")
+        _expect_text(text, text)
+    finally:
+        client.stop_stream(cancel_requests=True)
+        client.close()
+
+
+ALL: dict[str, Callable[[Doors], None]] = {
+    "KServe HTTP generate": kserve_generate,
+    "KServe HTTP generate_stream": kserve_generate_stream,
+    "KServe HTTP infer": kserve_infer,
+    "KServe gRPC stream": kserve_grpc,
+    "OpenAI completions": openai_completions,
+}
+
+
+def knock(doors: Doors) -> Iterator[Answer]:
+    """All doors at once; answers in the order in which they come."""
+    pool = ThreadPoolExecutor(len(ALL))
+    try:
+        for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in ALL.items()]):
+            yield answer.result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _timed(name: str, door: Callable[[Doors], None], doors: Doors) -> Answer:
+    started, why = time.monotonic(), ""
+    try:
+        door(doors)
+    except queue.Empty:
+        why = f"no answer within {doors.timeout_s:g} s"
+    except (WrongAnswer, OSError, ValueError, KeyError, IndexError, http.client.HTTPException) as error:
+        why = str(error) or type(error).__name__
+    except Exception as error:  # noqa: BLE001 - the clients' own errors have no common base; all are shown to the user
+        why = f"{type(error).__name__}: {error}"
+    return Answer(name=name, seconds=time.monotonic() - started, why=why)
+
+
+def _generation() -> dict[str, Any]:
+    return {"text_input": PROMPT, "max_tokens": MAX_TOKENS, "temperature": 0}
+
+
+def _post(doors: Doors, port: int, path: str, body: dict[str, Any]) -> str:
+    return _request(doors, port, "POST", path, json.dumps(body))
+
+
+def _request(doors: Doors, port: int, method: str, path: str, body: str | None) -> str:
+    connection = http.client.HTTPConnection(doors.host, port, timeout=doors.timeout_s)
+    headers = {"Content-Type": "application/json"}
+    if doors.api_key and port == doors.openai_port:
+        headers["Authorization"] = f"Bearer {doors.api_key}"
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read().decode("utf-8", "replace")
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise WrongAnswer(f"HTTP {response.status}: {text[:300]}")
+    return text
+
+
+def _expect_text(text: object, body: str) -> None:
+    # Any text will do: what a model says to the question is its own affair, but a model that says nothing is broken.
+    if not isinstance(text, str) or not text:
+        raise WrongAnswer(f"no text came: {body[:300]!r}")
+
+
+def main() -> None:
+    """Reads its line, knocks, writes the answers."""
+    import numpy  # noqa: F401 - slow imports happen before the line is read
+    import tritonclient.grpc  # noqa: F401
+
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    for answer in knock(msgspec.json.decode(line, type=Doors)):
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

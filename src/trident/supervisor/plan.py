@@ -1,0 +1,108 @@
+"""What a server consists of: its children, and how it is known to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Protocol
+
+import trident
+from trident.config import paths
+from trident.config.models import Config
+from trident.errors import EnvironmentBroken
+from trident.supervisor.child import Command
+from trident.supervisor.door_probe import DoorProbe
+from trident.supervisor.processes import children_of
+from trident.supervisor.reach import http_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trident.models.resolve import ResolvedModel
+    from trident.runtime.control_env import TritonInstall
+    from trident.runtime.engine_env import EngineEnv
+
+STUB_PROGRAM = "triton_python_backend_stub"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them."""
+
+    children: list[Command]
+    doors: DoorProbe | None = None
+    model: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Planner(Protocol):
+    """Makes the plan once the run directory is there. The seam at which tests put small children."""
+
+    shm_prefix: str | None
+
+    def __call__(self, logs: Path) -> Plan: ...
+
+
+class RealPlanner:
+    """vLLM's engine host and tritonserver. Raises EnvironmentBroken when one of them is not installed."""
+
+    def __init__(self, config: Config, model: ResolvedModel) -> None:
+        from trident.triton import command as triton_command
+
+        self._config = config
+        self._model = model
+        self.shm_prefix: str | None = triton_command.shm_prefix(config)
+
+    def __call__(self, logs: Path) -> Plan:
+        from trident.runtime.control_env import triton_install
+        from trident.runtime.engine_env import engine_env
+
+        env = engine_env(self._config.runtime.engine_build, paths.data_dir())
+        if env is None:
+            raise EnvironmentBroken("vLLM is not installed", "the engine environment is missing", "run: trident setup")
+        engine, relay = self._engine(logs, env)
+        triton = self._triton(logs, triton_install(paths.data_dir()), relay)
+        return Plan(
+            children=[engine, triton],
+            doors=DoorProbe(),
+            model={"name": self._model.name, "path": str(self._model.path), "source": self._model.source},
+            versions={
+                "trident": trident.__version__,
+                "vllm": f"{env.vllm_version} ({env.build})",
+                "nvidia-pytriton": version("nvidia-pytriton"),
+            },
+        )
+
+    def _engine(self, logs: Path, env: EngineEnv) -> tuple[Command, str]:
+        from trident import engine_command
+
+        spec = engine_command.spec(self._config, self._model, env)
+        spec_path = self._config.run_dir / "engine-host.json"
+        spec.save(spec_path)
+        command = Command(
+            name="engine host",
+            argv=engine_command.argv(self._config, env, spec_path),
+            env=engine_command.environment(self._config, env),
+            log_path=logs / "engine.log",
+        )
+        return command, spec.relay_address
+
+    def _triton(self, logs: Path, install: TritonInstall, relay: str) -> Command:
+        from trident.triton import command as triton_command
+        from trident.triton import repository
+
+        listen = self._config.listen
+        folder = repository.write(self._config, self._model, [relay])
+
+        async def is_answering() -> bool:
+            return await http_status(listen.local_host, listen.http_port, "/v2/health/ready") == 200
+
+        return Command(
+            name="tritonserver",
+            argv=triton_command.argv(self._config, install, folder),
+            env=triton_command.environment(self._config, install),
+            log_path=logs / "triton.log",
+            is_answering=is_answering,
+            find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),
+        )

@@ -1,0 +1,206 @@
+"""One server: prepare → start → ready → watch → stop. The same in a terminal and detached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from trident.config.models import Config
+from trident.errors import EngineStartFailed, TridentError
+from trident.supervisor import log_file, ports, signals
+from trident.supervisor.door_probe import doors_of
+from trident.supervisor.doors import ALL, Answer
+from trident.supervisor.group import Group
+from trident.supervisor.plan import Plan, Planner
+from trident.supervisor.processes import Process, identify
+from trident.supervisor.run_directory import RunDirectory
+from trident.supervisor.state import DoorState, ErrorState, ServerPhase, ServerState
+
+log = logging.getLogger(__name__)
+
+DOOR_TIMEOUT_S = 120.0
+DOOR_RETRY_S = 5.0
+
+
+class Server:
+    """``on_change`` gets the whole state at each change; ``run`` is called once, in the main thread."""
+
+    def __init__(self, config: Config, planner: Planner, on_change: Callable[[ServerState], None]) -> None:
+        self._config = config
+        self._planner = planner
+        self._on_change = on_change
+        self._directory = RunDirectory(config, planner.shm_prefix)
+        self._plan = Plan([])
+        self._group: Group | None = None
+        self._phase: ServerPhase = "starting"
+        self._started = self._since = time.time()
+        self._note = ""
+        self._doors: dict[str, DoorState] = {}
+        self._error: ErrorState | None = None
+        self._process = identify(os.getpid()) or Process(os.getpid(), 0)
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self._change = asyncio.Event()
+        self._is_clean = False
+
+    async def run(self) -> None:
+        """Serves until SIGINT, SIGTERM or SIGHUP; a second one forces. Raises TridentError when it cannot start, or
+        when it has failed; in both cases everything has been stopped and removed before."""
+        ports.probe(self._config.listen)
+        self._directory.acquire()
+        try:
+            with log_file.writing(self._directory.logs), signals.taken(self._take_signal):
+                try:
+                    await self._serve()
+                    self._is_clean = True
+                except TridentError as error:
+                    log.error("%s", error)
+                    self._error = _error_state(error)
+                    raise
+                finally:
+                    await self._stop_all()
+        finally:
+            self._directory.release()
+
+    async def _serve(self) -> None:
+        self._plan = self._planner(self._directory.logs)
+        self._group = Group(self._plan.children, self._config.supervision, self._changed)
+        self._enter("starting")
+        if await self._unless_stopped(self._start(self._group)):
+            await self._unless_stopped(self._watch(self._group))
+
+    async def _start(self, group: Group) -> None:
+        if self._plan.doors:
+            await self._plan.doors.prepare()
+        await group.start()
+        await self._knock()
+        self._enter("ready")
+
+    async def _watch(self, group: Group) -> None:
+        doors = asyncio.ensure_future(self._follow_health(group))
+        try:
+            await group.watch()
+        finally:
+            doors.cancel()
+            await asyncio.gather(doors, return_exceptions=True)
+
+    async def _follow_health(self, group: Group) -> None:
+        """After a restart the server is ready again only when every door has answered again."""
+        while True:
+            await self._until(lambda: not group.is_ready)
+            self._enter("degraded")
+            while self._phase == "degraded":
+                await self._until(lambda: group.is_ready)
+                try:
+                    await self._knock()
+                except EngineStartFailed as error:
+                    self._note = f"{error.what}: {error.why}"
+                    self._changed()
+                    await asyncio.sleep(DOOR_RETRY_S)
+                else:
+                    if group.is_ready:
+                        self._enter("ready")
+
+    async def _knock(self) -> None:
+        if self._plan.doors is None:
+            return
+        self._doors = {name: DoorState(name=name, ok=False) for name in ALL}
+        self._changed()
+        timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
+        await self._plan.doors.run(doors_of(self._config, timeout_s), self._take_answer)
+
+    def _take_answer(self, answer: Answer) -> None:
+        log.info("%s: %s in %.3f s", answer.name, answer.why or "answered", answer.seconds)
+        self._doors[answer.name] = DoorState(
+            name=answer.name, ok=not answer.why, seconds=answer.seconds, why=answer.why
+        )
+        self._changed()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """False when a signal came first."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            return task.done()
+        finally:
+            task.cancel()
+            stop.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def _stop_all(self) -> None:
+        self._enter("stopping")
+        if self._plan.doors:
+            await self._plan.doors.close()
+        if self._group:
+            await self._group.stop(self._force)
+        self._enter("stopped" if self._is_clean else "failed")
+
+    def _take_signal(self, name: str) -> None:
+        log.info("%s received", name)
+        if self._stop.is_set():
+            self._force.set()
+        self._stop.set()
+
+    def _enter(self, phase: ServerPhase) -> None:
+        log.info("server is %s", phase)
+        self._phase, self._since, self._note = phase, time.time(), ""
+        self._changed()
+
+    def _changed(self) -> None:
+        state = self.state
+        state.save(self._directory.path)
+        self._on_change(state)
+        self._change.set()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._change.clear()
+            await self._change.wait()
+
+    @property
+    def state(self) -> ServerState:
+        """All that is known now."""
+        return ServerState(
+            name=self._config.name,
+            run_dir=str(self._directory.path),
+            process=self._process,
+            started=self._started,
+            phase=self._phase,
+            since=self._since,
+            note=self._note,
+            children=[member.state for member in self._group.members] if self._group else [],
+            doors=list(self._doors.values()),
+            urls=urls(self._config),
+            model=self._plan.model,
+            versions=self._plan.versions,
+            error=self._error,
+        )
+
+
+def urls(config: Config) -> dict[str, str]:
+    """Where clients on this machine find each door."""
+    listen = config.listen
+    host = f"[{listen.local_host}]" if ":" in listen.local_host else listen.local_host
+    return {
+        "KServe HTTP": f"http://{host}:{listen.http_port}",
+        "KServe gRPC": f"{host}:{listen.grpc_port}",
+        "Triton metrics": f"http://{host}:{listen.metrics_port}/metrics",
+        "OpenAI": f"http://{host}:{listen.openai_port}/v1",
+    }
+
+
+def _error_state(error: TridentError) -> ErrorState:
+    return ErrorState(
+        kind=type(error).__name__,
+        what=error.what,
+        why=error.why,
+        next_step=error.next_step,
+        exit_code=error.exit_code,
+        log_path=str(error.log_path) if error.log_path else None,
+    )

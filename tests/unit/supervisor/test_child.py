@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import supervisor_fakes as fakes
+
+from trident.errors import EngineStartFailed
+from trident.supervisor.child import Child
+
+
+def ignore() -> None:
+    pass
+
+
+def test_child_that_says_ready_is_alive_and_ready(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        phases: list[str] = []
+        child = Child(fakes.command(tmp_path, fakes.SERVES), lambda: phases.append(child.phase))
+        child.start()
+        assert child.is_alive and not child.is_ready
+        await child.wait_until_ready(10)
+        assert child.is_ready and child.ready is not None and child.ready.facts == {"doors": 1}
+        await child.stop(5, asyncio.Event())
+        assert phases == ["starting", "thinking", "ready", "stopping", "stopped"]
+        assert child.exit_code == -signal.SIGTERM
+
+    fakes.run(scenario())
+
+
+def test_child_without_status_is_ready_when_it_answers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.http_command(tmp_path, fakes.free_port()), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        await child.stop(5, asyncio.Event())
+        assert not child.is_alive
+
+    fakes.run(scenario())
+
+
+def test_child_that_ignores_sigterm_is_killed_after_the_deadline(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, fakes.STUBBORN), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        started = time.monotonic()
+        await child.stop(0.2, asyncio.Event())
+        assert 0.2 <= time.monotonic() - started < 2
+        assert child.phase == "killed: it had not stopped after 0.2 s"
+        assert child.exit_code == -signal.SIGKILL
+
+    fakes.run(scenario())
+
+
+def test_stop_when_forced_does_not_wait(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, fakes.STUBBORN), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        force = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, force.set)
+        started = time.monotonic()
+        await child.stop(60, force)
+        assert time.monotonic() - started < 2
+        assert child.phase == "killed"
+
+    fakes.run(scenario())
+
+
+def test_child_that_fails_is_quoted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, fakes.CANNOT), ignore)
+        child.start()
+        with pytest.raises(EngineStartFailed) as caught:
+            await child.wait_until_ready(10)
+        assert caught.value.lines() == [
+            "No such model",
+            "  why:  it is gone",
+            f"  next: bring it back (log: {tmp_path}/engine.log)",
+        ]
+        await child.wait()
+        assert child.exit_code == 3
+
+    fakes.run(scenario())
+
+
+def test_child_that_ends_without_a_word_is_explained_by_its_log(tmp_path: Path) -> None:
+    body = "print('ValueError: of an earlier life', flush=True)"
+    (tmp_path / "engine.log").write_text("RuntimeError: of the life before\n")
+
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, body.replace("an earlier life", "this life")), ignore)
+        child.start()
+        with pytest.raises(EngineStartFailed) as caught:
+            await child.wait_until_ready(10)
+        assert caught.value.why == "ValueError: of this life (exit code 0)"
+
+    fakes.run(scenario())
+
+
+def test_child_whose_program_is_missing_is_explained(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        command = fakes.command(tmp_path, "")
+        child = Child(type(command)(command.name, ["/no/such/program"], command.env, command.log_path), ignore)
+        child.start()
+        with pytest.raises(EngineStartFailed, match="cannot run /no/such/program: No such file or directory"):
+            await child.wait_until_ready(10)
+
+    fakes.run(scenario())
+
+
+def test_child_that_is_not_ready_in_time_is_named_with_its_phase(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, 'tell("phase", text="loading weights"); ' + fakes.SILENT), ignore)
+        child.start()
+        await fakes.until(lambda: child.phase == "loading weights")
+        with pytest.raises(EngineStartFailed) as caught:
+            await child.wait_until_ready(0.05)
+        assert caught.value.what == "The engine host is not ready after 0.05 s"
+        assert caught.value.why == "the last thing it did: loading weights"
+        await child.stop(5, asyncio.Event())
+
+    fakes.run(scenario())
+
+
+GRANDCHILD = """
+grandchild = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
+tell("ready", pids={"engine core": grandchild.pid})
+"""
+
+
+def test_children_of_a_child_die_with_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, GRANDCHILD + "time.sleep(0.1); os._exit(1)"), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        grandchild = child.parts["engine core"].pid
+        await child.wait()
+        await fakes.until(lambda: fakes.is_gone(grandchild))
+        assert child.phase == "died: exit code 1"
+
+    fakes.run(scenario())
+
+
+def test_child_whose_vital_part_dies_is_killed(tmp_path: Path) -> None:
+    parts: dict[str, int] = {}
+
+    async def scenario() -> None:
+        child = Child(fakes.command(tmp_path, GRANDCHILD + "signal.pause()", find_parts=lambda _: parts), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        os.kill(child.parts["engine core"].pid, signal.SIGKILL)
+        await asyncio.wait_for(child.wait(), 5)
+        assert child.phase.startswith("killed: its engine core (pid ")
+
+    fakes.run(scenario())
+
+
+def test_parent_killed_leaves_no_child(tmp_path: Path) -> None:
+    program = f"""
+        import asyncio, sys
+        from pathlib import Path
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import supervisor_fakes as fakes
+        from trident.supervisor.child import Child
+
+        async def main():
+            child = Child(fakes.command(Path({str(tmp_path)!r}), fakes.STUBBORN), lambda: None)
+            child.start()
+            await child.wait_until_ready(10)
+            print(child.pid, flush=True)
+            await child.wait()
+
+        asyncio.run(main())
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not fakes.is_gone(pid)
+        parent.kill()
+    fakes.run(fakes.until(lambda: fakes.is_gone(pid)))
