@@ -1,0 +1,124 @@
+"""``trident setup``: make everything ready that serving needs, without serving. Idempotent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trident.runtime.engine_env import BuildChoice, EngineEnv
+    from trident.runtime.progress import Progress, Report
+
+MIB_BYTES = 1 << 20
+PLAIN_INTERVAL_S = 5.0
+
+
+class Engine(str, Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def setup(
+    engine: Annotated[Engine, typer.Option(help="vLLM build: cpu, cuda, or auto from the machine.")] = Engine.auto,
+) -> None:
+    """Install the engine environment and check Triton. Run again, it does nothing and needs no network."""
+    from rich.console import Console
+
+    from trident.config.paths import data_dir
+    from trident.runtime.control_env import triton_install
+
+    console = Console()
+    place = data_dir()
+    triton = triton_install(place)
+    env = ensure_engine(engine.value, place, console)
+    console.print(f"engine  vLLM {env.vllm_version} ({env.build}) in {env.path}", highlight=False, soft_wrap=True)
+    console.print(f"triton  {triton.server}", highlight=False, soft_wrap=True)
+
+
+def ensure_engine(build: BuildChoice, data_dir: Path, console: Console | None = None) -> EngineEnv:
+    """The engine environment; installs it first, with progress on ``console``, where it is missing. Every command
+    that needs the engine calls this. Raises ``EnvironmentBroken``."""
+    from trident.runtime import engine_env
+
+    if found := engine_env.engine_env(build, data_dir):
+        return found
+    from rich.console import Console
+
+    console = console or Console()
+    started = time.monotonic()
+    with progress_on(console) as report:
+        env = engine_env.install(build, data_dir, report)
+    seconds = time.monotonic() - started
+    console.print(f"installed vLLM {env.vllm_version} ({env.build}) in {seconds:.0f} s", highlight=False)
+    return env
+
+
+@contextmanager
+def progress_on(console: Console) -> Iterator[Report]:
+    """A report that shows on ``console``: a live line on a terminal, else a plain line now and then."""
+    if not console.is_terminal:
+        yield _plain(console)
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    with Bars(
+        SpinnerColumn(),
+        TextColumn("{task.fields[phase]:<9}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[amount]:<22}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+    ) as bars:
+        task = bars.add_task("starting", total=None, phase="", amount="")
+
+        def show(progress: Progress) -> None:
+            bars.update(
+                task,
+                description=progress.detail,
+                completed=progress.done,
+                total=progress.total or None,
+                phase=progress.phase,
+                amount=amount(progress),
+            )
+
+        yield show
+
+
+def amount(progress: Progress) -> str:
+    """How much, in a few characters: packages and MiB, whichever is known."""
+    parts = []
+    if progress.total:
+        parts.append(f"{progress.done}/{progress.total} pkgs")
+    if progress.bytes:
+        parts.append(f"{progress.bytes / MIB_BYTES:.0f} MiB")
+    return ", ".join(parts)
+
+
+def _plain(console: Console) -> Report:
+    shown_phase = ""
+    shown_at = 0.0
+
+    def show(progress: Progress) -> None:
+        nonlocal shown_phase, shown_at
+        # Single downloads come by the hundred; the start of a phase and the end of its work always show.
+        ended = bool(progress.total) and progress.done == progress.total
+        if progress.phase == shown_phase and not ended and time.monotonic() - shown_at < PLAIN_INTERVAL_S:
+            return
+        shown_phase, shown_at = progress.phase, time.monotonic()
+        known = amount(progress)
+        tail = f" [{known}]" if known else ""
+        console.print(f"setup: {progress.phase}: {progress.detail}{tail}", highlight=False, markup=False, soft_wrap=True)
+
+    return show
