@@ -104,6 +104,7 @@ def test_child_that_cannot_be_started_again_fails_the_server(tmp_path: Path) -> 
         await alone.start()
         with pytest.raises(ServerFailed, match="it is gone"):
             await asyncio.wait_for(alone.watch(), 10)
+        await alone.stop(asyncio.Event())
         assert lives(tmp_path) == 2
 
     fakes.run(scenario())
