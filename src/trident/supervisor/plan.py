@@ -62,7 +62,7 @@ class RealPlanner:
         if env is None:
             raise EnvironmentBroken("vLLM is not installed", "the engine environment is missing", "run: trident setup")
         engine, relay = self._engine(logs, env)
-        triton = self._triton(logs, triton_install(paths.data_dir()), relay)
+        triton = self._triton(logs, triton_install(paths.data_dir()), env, relay)
         return Plan(
             children=[engine, triton],
             doors=DoorProbe(),
@@ -88,12 +88,12 @@ class RealPlanner:
         )
         return command, spec.relay_address
 
-    def _triton(self, logs: Path, install: TritonInstall, relay: str) -> Command:
+    def _triton(self, logs: Path, install: TritonInstall, env: EngineEnv, relay: str) -> Command:
         from trident.triton import command as triton_command
         from trident.triton import repository
 
         listen = self._config.listen
-        folder = repository.write(self._config, self._model, [relay])
+        folder = repository.write(self._config, [relay], env.build)
 
         async def is_answering() -> bool:
             return await http_status(listen.local_host, listen.http_port, "/v2/health/ready") == 200

@@ -32,6 +32,8 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         f"--grpc-port={listen.grpc_port}",
         f"--metrics-address={listen.host}",
         f"--metrics-port={listen.metrics_port}",
+        # Our configurations are complete; asking the stubs would start each of them once more.
+        "--disable-auto-complete-config",
         # Both models wait for the same engine: one after the other they would wait twice.
         "--model-load-thread-count=4",
         f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",

@@ -6,14 +6,15 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from trident.config.models import Config
 from trident.protocol.spec import StubSpec
 
-CPU_RESPONSE_SHARE = 0.2
-"""Measured with benchmarks/kserve_against_vllm_serve.py on 2 cores; see triton/stub/pacing.py."""
+RESPONSE_SHARE = {"cpu": 0.2, "cuda": 1.0}
+"""By engine build: a CPU engine needs the cores that responses would take (measured, see docs/architecture.md)."""
 
 _GENERATE = """\
 # The contract of Triton's own vLLM backend.
@@ -51,10 +52,10 @@ parameters {{ key: "trident" value {{ string_value: {spec} }} }}
 _MODEL = '"""Trident\'s stub; what it does is in that module."""\n\nfrom trident.triton.stub.{module} import TritonPythonModel\n\n__all__ = ["TritonPythonModel"]\n'
 
 
-def write(config: Config, relays: list[str], *, response_share: float) -> Path:
+def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> Path:
     """Makes ``repository`` in the run directory afresh and returns it.
 
-    ``relays`` are the addresses of the engine hosts; ``response_share`` applies where the configuration says nothing.
+    ``relays`` are the addresses of the engine hosts, ``build`` the engine's.
     """
     repository = config.run_dir / "repository"
     shutil.rmtree(repository, ignore_errors=True)
@@ -69,7 +70,7 @@ def write(config: Config, relays: list[str], *, response_share: float) -> Path:
         relays=relays,
         sockets_dir=os.fspath(config.sockets_dir),
         start_timeout_s=config.supervision.start_timeout_s,
-        response_share=config.stubs.response_share or response_share,
+        response_share=config.stubs.response_share or RESPONSE_SHARE[build],
         defaults={},
     )
     _write_model(repository, contracts.generate_name, "generate", _GENERATE, stub, config.stubs.count)

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb  # type: ignore[import-not-found]
 
-FINAL = pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL
+FINAL = 1
+"""TRITONSERVER_RESPONSE_COMPLETE_FINAL of Triton's C API. While a configuration is auto-completed the module has none
+of its classes and constants, so nothing of it may be touched on import."""
+
 Request = Any
 Sender = Any
 
 _CODES = {
-    "invalid": pb.TritonError.INVALID_ARG,
-    "unsupported": pb.TritonError.UNSUPPORTED,
-    "not_found": pb.TritonError.NOT_FOUND,
-    "unavailable": pb.TritonError.UNAVAILABLE,
-    "deadline": pb.TritonError.CANCELLED,
-    "internal": pb.TritonError.INTERNAL,
+    "invalid": "INVALID_ARG",
+    "unsupported": "UNSUPPORTED",
+    "not_found": "NOT_FOUND",
+    "unavailable": "UNAVAILABLE",
+    "deadline": "CANCELLED",
+    "internal": "INTERNAL",
 }
 
 
@@ -34,7 +37,7 @@ def response(outputs: dict[str, list[str]]) -> Any:
 
 def error(code: str, message: str) -> Any:
     """An error response; ``code`` is one of the protocol's ``REJECTION_CODES``."""
-    return pb.InferenceResponse(error=pb.TritonError(message, _CODES.get(code, pb.TritonError.INTERNAL)))
+    return pb.InferenceResponse(error=pb.TritonError(message, getattr(pb.TritonError, _CODES[code])))
 
 
 def array(request: Request, name: str) -> Any | None:

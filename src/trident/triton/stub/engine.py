@@ -169,7 +169,6 @@ class Engine:
             if stream.take(delta):
                 self._tell_host(stream, Stopped(delta.id, delta.index))
             if stream.finished or (not stream.started and stream.answer.wants_progress):
-                stream.started = True
                 urgent[delta.id] = stream
             elif stream.answer.wants_progress:
                 self._dirty[delta.id] = stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -29,10 +30,12 @@ class Link:
         self._codec = codec
         self._sender = os.getpid().to_bytes(4, "little")
         self._lock = threading.Lock()
-        self._socket = sockets.push(context, relay, queue_unconnected=False)
+        self._socket = sockets.push(context, queue_unconnected=False)
+        # Before connecting, or the first event may have come and gone.
         self.monitor: zmq.Socket[Any] = self._socket.get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
+        self._socket.connect(relay)
 
     def send(self, message: Any) -> None:
         """Raises sockets.PeerNotReading when the host is not there, OverflowError for an integer beyond 64 bits."""
@@ -45,7 +48,8 @@ class Link:
         while self.monitor.poll(0):
             event = recv_monitor_message(self.monitor)["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.send(self._hello)
+                with contextlib.suppress(sockets.PeerNotReading):  # gone again: its farewell is the next event
+                    self.send(self._hello)
             elif event == zmq.EVENT_DISCONNECTED:
                 self.ready = None
                 on_lost(self)

@@ -93,10 +93,12 @@ class Stream:
         return bool(self._sequences) and all(sequence.finish is not None for sequence in self._sequences)
 
     def answer_now(self) -> None:
-        """Sends what has come since the last time, or the end."""
+        """Sends what has come since the last time, or the end. The first answer goes out even without text: it tells
+        the client that its first token is there."""
+        first, self.started = not self.started, True
         texts = [sequence.text() for sequence in self._sequences]
         if self.finished:
             reasons = [FINISH_REASONS[sequence.finish or 0] for sequence in self._sequences]
             self.answer.finish(texts, reasons)
-        elif any(texts):
+        elif first or any(texts):
             self.answer.progress(texts)
