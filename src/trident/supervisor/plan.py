@@ -82,7 +82,7 @@ class RealPlanner:
         spec.save(spec_path)
         command = Command(
             name="engine host",
-            argv=engine_command.argv(self._config, env, spec_path),
+            argv=engine_command.argv(env, spec_path),
             env=engine_command.environment(self._config, env),
             log_path=logs / "engine.log",
         )

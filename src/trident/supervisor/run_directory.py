@@ -53,6 +53,12 @@ class RunDirectory:
                 "make it writable, or name another place in TRIDENT_STATE_DIR",
             ) from error
 
+    def sweep(self) -> None:
+        """Removes what a killed server has left, and does nothing else. Raises AlreadyRunning."""
+        self._lock = _locked(self.path / "lock", self._config.name)
+        _kill_leftovers(self.path)
+        self.release()
+
     def release(self) -> None:
         """Removes sockets and shared memory and gives the lock back; logs, configuration and state stay."""
         if self._lock is not None:

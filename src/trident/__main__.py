@@ -1,0 +1,6 @@
+"""``python -m trident``."""
+
+from trident.cli.main import main
+
+if __name__ == "__main__":
+    main()

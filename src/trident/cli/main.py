@@ -1,0 +1,101 @@
+"""The command ``trident``.
+
+Do not import anything large here, nor in a command's file at its top: ``trident --help`` answers in 0.2 s because
+each command's module is imported only when that command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+import trident
+from trident.cli import show
+from trident.errors import TridentError
+
+
+class Entry(NamedTuple):
+    """Where a command is, and its line in the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "serve": Entry("trident.cli.serve", "Serve a model over KServe and OpenAI."),
+    "status": Entry("trident.cli.status", "Show what a server is doing."),
+    "logs": Entry("trident.cli.logs", "Show the logs of a server and its children."),
+    "stop": Entry("trident.cli.stop", "Stop a server."),
+    "chat": Entry("trident.cli.chat", "Chat with the running server."),
+    "generate": Entry("trident.cli.generate", "Get one answer from the running server."),
+    "setup": Entry("trident.cli.setup", "Install what serving needs, once."),
+}
+
+UNEXPECTED_EXIT_CODE = 1
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The application, with the one command that ``arguments`` name and only the names of all others."""
+    app = typer.Typer(
+        name="trident",
+        help="The real vLLM engine behind the real Triton Inference Server, from one command.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for name, entry in COMMANDS.items():
+        if name == wanted:
+            _register(app, name, entry)
+        else:
+            app.command(name, help=entry.summary)(_not_loaded)
+    return app
+
+
+def _register(app: typer.Typer, name: str, entry: Entry) -> None:
+    module = import_module(entry.module)
+    settings = getattr(module, "COMMAND_SETTINGS", {})
+    app.command(name, **settings)(getattr(module, name))
+
+
+def _not_loaded() -> None:
+    """Never called: the command that is called is loaded."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        show.line(f"trident {trident.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_print_version, is_eager=True),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks; may stand anywhere."),
+) -> None:
+    del version, debug
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and exits with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    is_debugging = "--debug" in given
+    given = [word for word in given if word != "--debug"]
+    try:
+        build_app(given)(args=given, prog_name="trident")
+    except TridentError as error:
+        if is_debugging:
+            raise
+        show.error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the last place where a defect can be told in a useful way
+        if is_debugging:
+            raise
+        show.defect(error)
+        sys.exit(UNEXPECTED_EXIT_CODE)

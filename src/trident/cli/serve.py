@@ -1,0 +1,126 @@
+"""``trident serve``: from a model's name to open doors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trident.cli import show
+from trident.cli.flags import with_settings
+from trident.cli.passed_through import PassThroughCommand
+
+if TYPE_CHECKING:
+    from trident.config.engine_arguments import Given
+    from trident.config.models import Config
+    from trident.models.resolve import ResolvedModel
+    from trident.supervisor.state import ServerState
+
+COMMAND_SETTINGS = {
+    "cls": PassThroughCommand,
+    "epilog": "Any other --option is an engine or server argument of vLLM, for instance --max-model-len 4096.",
+}
+TICK_S = 0.1
+
+
+@with_settings
+def serve(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None, typer.Argument(help="demo, a folder, a Hugging Face id or a ModelScope id. (default demo)")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file. (default trident.toml)")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the server is ready.")] = False,
+    *,
+    flags: Mapping[str, Any],
+) -> None:
+    """Serve a model over KServe (HTTP, gRPC) and OpenAI, all on one vLLM engine."""
+    started = time.time()
+    given: Sequence[Given] = ctx.obj or ()
+    resolved = configuration({**flags, "model": model}, config, given)
+    found = find_model(resolved)
+    if detach:
+        from trident.cli.detached import serve_detached
+
+        serve_detached(resolved, found, started)
+    else:
+        serve_here(resolved, found, started)
+
+
+def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[Given]) -> Config:
+    """The whole configuration, vLLM's arguments checked. What cannot work is refused in the order of its cost: settings
+    and ports in an instant, arguments after the engine is installed. Raises CannotStart."""
+    from trident.cli.setup import ensure_engine
+    from trident.config import load, paths
+    from trident.config.engine_arguments import EngineArguments
+    from trident.errors import ConfigurationError
+    from trident.supervisor import ports, run_directory
+
+    first = load(flags, file=file)
+    run_directory.check_free(first)
+    ports.probe(first.listen)
+    env = ensure_engine(first.runtime.engine_build, paths.data_dir())
+    arguments = EngineArguments.read(env.arguments_path)
+    tables, words = arguments.sort(given)
+    model = flags.get("model")
+    if words and model is None:
+        model = words.pop(0)
+    if words:
+        raise ConfigurationError(
+            f"{words[0]!r} is one word too many", f"the model is {model!r} already", "see trident serve --help"
+        )
+    whole = load({**flags, "model": model, "engine": tables["engine"], "openai": tables["openai"]}, file=file)
+    checked = arguments.check({"engine": whole.engine, "openai": whole.openai})
+    return whole.model_copy(update={"engine": checked["engine"], "openai": checked["openai"]})
+
+
+def find_model(config: Config) -> ResolvedModel:
+    """The model's folder; a download shows its progress. Raises ModelNotFound, ModelUnusable."""
+    from trident.config import paths
+    from trident.models.resolve import resolve
+
+    return resolve(config.model, config.hub, paths.data_dir(), offline=config.runtime.offline, report=show.note)
+
+
+def serve_here(config: Config, model: ResolvedModel, started: float) -> None:
+    """Runs the supervisor in this process until it is told to stop."""
+    import asyncio
+
+    from trident.cli import ready, view
+    from trident.supervisor.plan import RealPlanner
+    from trident.supervisor.server import Server
+
+    shown: view.View = view.make(started)
+    was_ready = False
+
+    def on_change(state: ServerState) -> None:
+        nonlocal shown, was_ready
+        shown.update(state)
+        if state.phase == "ready" and not was_ready:
+            was_ready = True
+            # The table stays as it is above the URLs; what happens later gets a new one below them.
+            shown.close()
+            for line in ready.lines(state, config, time.time() - started, is_detached=False):
+                show.line(line)
+            shown = view.PlainView(started, known=state)
+
+    async def run() -> None:
+        ticking = asyncio.ensure_future(_tick(lambda: shown.tick()))
+        try:
+            await Server(config, RealPlanner(config, model), on_change).run()
+        finally:
+            ticking.cancel()
+            shown.close()
+
+    asyncio.run(run())
+
+
+async def _tick(draw: Callable[[], None]) -> None:
+    import asyncio
+
+    while True:
+        await asyncio.sleep(TICK_S)
+        draw()
