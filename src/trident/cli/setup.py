@@ -119,6 +119,8 @@ def _plain(console: Console) -> Report:
         shown_phase, shown_at = progress.phase, time.monotonic()
         known = amount(progress)
         tail = f" [{known}]" if known else ""
-        console.print(f"setup: {progress.phase}: {progress.detail}{tail}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"setup: {progress.phase}: {progress.detail}{tail}", highlight=False, markup=False, soft_wrap=True
+        )
 
     return show

@@ -26,7 +26,6 @@ from trident.runtime import checks, hardware, pins, python_finder, torch_source,
 from trident.runtime.engine_env import (
     ARGUMENTS_NAME,
     STAMP_NAME,
-
     EngineEnv,
     Stamp,
     engine_env,
@@ -152,7 +151,11 @@ class _Installation:
         self.report(Progress("verify", "importing vLLM once and writing down its arguments"))
         target = folder / ARGUMENTS_NAME
         command = [str(folder / "bin" / "python"), "-I", str(ARGUMENTS_SCRIPT), str(target)]
-        environ = dict(os.environ) | {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+        environ = dict(os.environ) | {
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_LOGGING_LEVEL": "WARNING",
+        }
         outcome = run_logged(command, environ, folder, self.uv.log_path, keep_open=self.uv.keep_open)
         if not outcome.ok or not target.exists():
             raise self._unusable(f"vLLM cannot be imported: {_last_line(outcome)}")
@@ -212,5 +215,3 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-

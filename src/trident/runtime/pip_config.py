@@ -32,8 +32,8 @@ def read(environ: Mapping[str, str], files: list[Path] | None = None) -> dict[st
     for section in ("global", "install"):
         merged.update({key: value for (of, key), value in settings.items() if of == section})
     for key in KEYS:
-        if value := environ.get("PIP_" + key.upper().replace("-", "_")):
-            merged[key] = value
+        if said := environ.get("PIP_" + key.upper().replace("-", "_")):
+            merged[key] = said
     return merged
 
 

@@ -150,4 +150,6 @@ class Meter:
         return self._now(f"installed {count} packages" if verb == "Installed" else "nothing to install")
 
     def _now(self, detail: str) -> Progress:
-        return Progress(self.phase, detail, min(self.done, self.total) if self.total else self.done, self.total, self.bytes)
+        return Progress(
+            self.phase, detail, min(self.done, self.total) if self.total else self.done, self.total, self.bytes
+        )

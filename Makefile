@@ -1,0 +1,66 @@
+# Trident's two commands are `make serve` and `make test`; both set everything up first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+# Where pip is told to look for packages is passed on to uv, which does not read pip's configuration.
+SOURCES = eval "$$($(BIN)/python -I src/trident/runtime/pip_config.py)"
+define CHECK_PYTHON
+import sys
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    sys.exit("Python %d.%d cannot run Trident.\n" % sys.version_info[:2]
+             + "  why:  Triton's Python stub is used with CPython 3.10, 3.11 or 3.12\n"
+             + "  next: name one of these, for instance `make PYTHON=python3.11`")
+endef
+export CHECK_PYTHON
+.DEFAULT_GOAL := build
+.PHONY: help build serve test lint types imports unit e2e setup pins clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: .venv/.installed ## make .venv with Trident and its tools in it
+
+.venv/.python:
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	@rm -rf .venv
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.uv: .venv/.python requirements/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.installed: .venv/.uv requirements/control.txt requirements/dev.txt pyproject.toml
+	$(SOURCES); $(BIN)/uv pip install --python $(BIN)/python --no-deps --require-hashes --compile-bytecode \
+		-r requirements/control.txt -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: build ## install the engine environment too
+	@$(BIN)/trident setup
+
+serve: setup ## set everything up and serve the demo model
+	@$(BIN)/trident serve
+
+test: setup lint types imports unit e2e ## set everything up and pass every check
+
+lint: build ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: build ## types
+	$(BIN)/mypy
+
+imports: build ## which package may import which
+	$(BIN)/lint-imports
+
+unit: build ## tests without an engine
+	$(BIN)/python -m pytest -q tests/unit
+
+e2e: setup ## tests with real Triton and real vLLM
+	$(BIN)/python -m pytest -q tests/e2e
+
+pins: build ## write the pinned requirement files anew (ARGUMENTS=--upgrade for newer versions)
+	$(BIN)/python tools/pins.py $(ARGUMENTS)
+
+clean: ## remove .venv and caches; the engine environment stays in the data folder
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
