@@ -12,7 +12,24 @@ import random
 import time
 from dataclasses import dataclass
 
-WORDS = "what is the capital of a country and how many tokens does one engine step make".split()
+WORDS = [
+    "what",
+    "is",
+    "the",
+    "capital",
+    "of",
+    "a",
+    "country",
+    "and",
+    "how",
+    "many",
+    "tokens",
+    "does",
+    "one",
+    "engine",
+    "step",
+    "make",
+]
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,8 @@ async def _one(target: Target, prompt: str, tokens: int) -> tuple[float, float, 
     body = target.body(prompt, tokens)
     writer.write(
         f"POST {target.path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
     )
     first, events, tail, ok = 0.0, 0, b"", False
     while data := await reader.read(1 << 18):

@@ -76,7 +76,8 @@ def _read_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
             f"Cannot read the configuration {path}", "there is no such file", "give the right path with --config"
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return values
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"Cannot read the configuration {path}", str(error), "correct that line") from error
 

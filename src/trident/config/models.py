@@ -1,4 +1,4 @@
-"""The configuration, declared once: flags, ``TRIDENT_*`` variables, ``trident.toml``, help and reference follow from it.
+"""The configuration, declared once: flags, ``TRIDENT_*`` variables, ``trident.toml`` and help follow from it.
 
 Field names are unique over all sections, so that each has one flag (``http_port`` → ``--http-port``) and one variable
 (``TRIDENT_HTTP_PORT``). Everything is frozen; unknown keys are errors.

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vllm.config import CacheConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
 
@@ -15,6 +16,7 @@ from trident.protocol.spec import HostSpec
 
 GIB_BYTES = 1 << 30
 CPU_KV_CACHE_BYTES = 4 * GIB_BYTES
+CPU_BATCH_SEQUENCES = 64
 
 
 class UnknownArgument(ValueError):
@@ -35,11 +37,6 @@ def complete(spec: HostSpec) -> dict[str, Any]:
 
 def _cpu_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
-    if not {"kv_cache_memory_bytes", "gpu_memory_utilization"} & set(chosen) and not os.environ.get(
-        "VLLM_CPU_KVCACHE_SPACE"
-    ):
-        # vLLM reserves 92 % of all memory and refuses to start when somebody else uses any of it.
-        defaults["kv_cache_memory_bytes"] = min(CPU_KV_CACHE_BYTES, _available_memory_bytes() // 4)
     # Compiling needs a C++ compiler on the machine and makes each first start minutes longer.
     defaults["enforce_eager"] = True
     if _one_numa_node() and not {"tensor_parallel_size", "pipeline_parallel_size"} & set(chosen):
@@ -48,6 +45,27 @@ def _cpu_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         defaults["distributed_executor_backend"] = "uni"
     return defaults
+
+
+def limit_cpu_kv_cache(config: VllmConfig) -> None:
+    """Gives the KV cache of a CPU engine what its longest batch can use, where the user said nothing.
+
+    vLLM's own default takes 92 % of all memory, refuses to start when somebody else uses any of it, and spends seconds
+    on clearing it.
+    """
+    cache, model = config.cache_config, config.model_config
+    user_chose = cache.kv_cache_memory_bytes is not None or os.environ.get("VLLM_CPU_KVCACHE_SPACE")
+    if (
+        not current_platform.is_cpu()
+        or user_chose
+        or cache.gpu_memory_utilization != CacheConfig.gpu_memory_utilization
+    ):
+        return
+    parallel = config.parallel_config
+    values_per_token = 2 * model.get_num_layers(parallel) * model.get_num_kv_heads(parallel) * model.get_head_size()
+    longest_batch_tokens = min(CPU_BATCH_SEQUENCES, config.scheduler_config.max_num_seqs) * model.max_model_len
+    wanted_bytes = longest_batch_tokens * values_per_token * model.dtype.itemsize
+    cache.kv_cache_memory_bytes = min(wanted_bytes, CPU_KV_CACHE_BYTES, _available_memory_bytes() // 4)
 
 
 def _available_memory_bytes() -> int:

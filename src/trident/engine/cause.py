@@ -12,7 +12,10 @@ from pathlib import Path
 from trident.protocol.status import Failed
 
 _HINTS = (
-    ("kv_cache_memory", "give the KV cache less memory: kv_cache_memory_bytes under [engine], or a smaller max_model_len"),
+    (
+        "kv_cache_memory",
+        "give the KV cache less memory: kv_cache_memory_bytes under [engine], or a smaller max_model_len",
+    ),
     ("kv cache", "lower max_model_len, or give the engine more memory (gpu_memory_utilization, kv_cache_memory_bytes)"),
     ("gpu memory utilization", "free GPU memory (nvidia-smi shows who holds it) or lower gpu_memory_utilization"),
     ("memory utilization", "free memory or lower gpu_memory_utilization under [engine]"),

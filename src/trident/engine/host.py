@@ -38,7 +38,7 @@ def run(spec: HostSpec) -> int:
     recorder = cause.Recorder(Path(spec.run_dir) / "engine-start.cause")
     try:
         launched = launch(spec)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever vLLM raises is the reason to tell
+    except (Exception, SystemExit) as error:
         log.exception("cannot start")
         why = recorder.recorded() or cause.describe(error)
         status.report(cause.failed("vLLM could not start the engine", why))

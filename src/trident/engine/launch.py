@@ -10,7 +10,12 @@ from typing import Any
 from vllm.config import VllmConfig
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.input_processor import InputProcessor
-from vllm.v1.engine.utils import CoreEngineProcManager, bind_engine_zmq_listeners, launch_core_engines
+from vllm.v1.engine.utils import (
+    CoreEngineProcManager,
+    EngineZmqListeners,
+    bind_engine_zmq_listeners,
+    launch_core_engines,
+)
 from vllm.v1.executor import Executor
 
 from trident.engine import arguments, openai, tokenizer_file
@@ -32,6 +37,7 @@ class Launched:
     openai_kind: str
     openai_process: Any
     client_addresses: dict[str, Any]
+    listeners: EngineZmqListeners  # its finalizer removes the sockets that engines connect to
     inputs: InputProcessor
     tokenizer_path: Path
 
@@ -54,6 +60,7 @@ def launch(spec: HostSpec) -> Launched:
     status.report(status.Phase("reading the model's configuration"))
     args = arguments.engine_args(spec, SLOTS)
     config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    arguments.limit_cpu_kv_cache(config)
     # vLLM's CPU platform overwrites this in create_engine_config; fork shares what is imported already. Where
     # something forbids forking (CUDA initialised, Ray, NUMA binding) vLLM goes back to spawn by itself.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
@@ -66,9 +73,7 @@ def launch(spec: HostSpec) -> Launched:
         if not isinstance(engines.engine_manager, CoreEngineProcManager):
             raise ValueError("Ray as data_parallel_backend is not supported; leave it out")
         stats_address = engines.coordinator.get_stats_publish_address() if engines.coordinator else None
-        kind, process = openai.start(
-            spec, listeners, SLOTS, stats_address, config.parallel_config.data_parallel_size
-        )
+        kind, process = openai.start(spec, listeners, SLOTS, stats_address, config.parallel_config.data_parallel_size)
         engines.watched_frontend_processes = [process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)
@@ -91,6 +96,7 @@ def launch(spec: HostSpec) -> Launched:
         openai_kind=kind,
         openai_process=process,
         client_addresses=client_addresses,
+        listeners=listeners,
         inputs=inputs,
         tokenizer_path=tokenizer_path,
     )

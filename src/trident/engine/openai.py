@@ -38,9 +38,7 @@ def start(
     return "python", _start_python(spec, listeners, slots, stats_address)
 
 
-def _start_python(
-    spec: HostSpec, listeners: EngineZmqListeners, slots: int, stats_address: str | None
-) -> BaseProcess:
+def _start_python(spec: HostSpec, listeners: EngineZmqListeners, slots: int, stats_address: str | None) -> BaseProcess:
     # What vLLM's APIServerProcessManager hands to its processes, but forked: spawning would import vLLM again.
     client_config: dict[str, Any] = {
         "input_address": listeners.inputs[0].address,

@@ -40,7 +40,8 @@ class Peer:
         self.news: list[Delta] = []
         self.requests: dict[int, list[Sequence]] = {}
         self.timers: dict[int, asyncio.TimerHandle] = {}
-        self._socket = sockets.push(context, hello.address, queue_unconnected=True)
+        self._socket = sockets.push(context, queue_unconnected=True)
+        self._socket.connect(hello.address)
         self._pidfd = os.pidfd_open(hello.pid)
         self._on_death = on_death
         asyncio.get_running_loop().add_reader(self._pidfd, self._died)

@@ -21,7 +21,7 @@ class _Message(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False)
     """Common encoding of everything on the wire."""
 
 
-class Hello(_Message):
+class Hello(_Message, frozen=True):
     """A stub introduces itself; first message on every new connection.
 
     ``address`` is where the host reaches the stub, ``pid`` lets the host watch it die.
@@ -33,7 +33,7 @@ class Hello(_Message):
     address: str
 
 
-class Submit(_Message):
+class Submit(_Message, frozen=True):
     """One request. Exactly one of ``prompt`` and ``prompt_token_ids`` is set.
 
     ``id`` is unique within the stub; ``request_id`` is the client's own and goes into vLLM's id. ``sampling`` holds
@@ -53,20 +53,20 @@ class Submit(_Message):
     resume_from: list[int] = []
 
 
-class Abort(_Message):
+class Abort(_Message, frozen=True):
     """The stub wants no more of these requests; nothing is answered."""
 
     ids: list[int]
 
 
-class Stopped(_Message):
+class Stopped(_Message, frozen=True):
     """The text of one sequence has reached a stop string: it is finished for the client, and counts as finished."""
 
     id: int
     index: int
 
 
-class Accepted(_Message):
+class Accepted(_Message, frozen=True):
     """vLLM has validated the request and the engine will run it.
 
     Carries what the stub needs to turn ids into text exactly as vLLM would: the prompt's ids prime the decoder and
@@ -84,7 +84,7 @@ class Accepted(_Message):
     spaces_between_special_tokens: bool
 
 
-class Rejected(_Message):
+class Rejected(_Message, frozen=True):
     """The request never reached the engine, or was taken back from it. ``code`` is one of ``REJECTION_CODES``."""
 
     id: int
@@ -108,13 +108,13 @@ class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     stop_reason: int | str | None = None
 
 
-class Tokens(_Message):
+class Tokens(_Message, frozen=True):
     """All news of one engine step for one stub."""
 
     deltas: list[Delta]
 
 
-class EngineReady(_Message):
+class EngineReady(_Message, frozen=True):
     """The host's answer to ``Hello``, and again after each engine restart.
 
     ``epoch`` grows with every engine that was started. ``relay_address`` is where the host listens, so that a stub
@@ -130,7 +130,7 @@ class EngineReady(_Message):
     tokenizer_path: str
 
 
-class EngineLost(_Message):
+class EngineLost(_Message, frozen=True):
     """Every request in flight on this host has failed; ``EngineReady`` follows when there is an engine again."""
 
     epoch: int

@@ -43,7 +43,7 @@ def address(folder: Path, name: str) -> str:
 
 def pull(context: zmq.Context[Any], where: str) -> zmq.Socket[Any]:
     """A bound socket that receives from any number of peers; the file is readable by this user alone."""
-    socket = context.socket(zmq.PULL)
+    socket: zmq.Socket[Any] = context.socket(zmq.PULL)
     socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
     socket.setsockopt(zmq.LINGER, 0)
     socket.bind(where)
@@ -51,18 +51,17 @@ def pull(context: zmq.Context[Any], where: str) -> zmq.Socket[Any]:
     return socket
 
 
-def push(context: zmq.Context[Any], where: str, *, queue_unconnected: bool) -> zmq.Socket[Any]:
-    """A connecting socket that sends to one peer and keeps trying to reach it.
+def push(context: zmq.Context[Any], *, queue_unconnected: bool) -> zmq.Socket[Any]:
+    """A socket that sends to one peer and, once told to ``connect``, keeps trying to reach it.
 
     Answers may queue until the peer is connected. Requests must not: one queued for nobody waits without a deadline.
     """
-    socket = context.socket(zmq.PUSH)
+    socket: zmq.Socket[Any] = context.socket(zmq.PUSH)
     socket.setsockopt(zmq.SNDHWM, QUEUE_MESSAGES)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
     socket.setsockopt(zmq.IMMEDIATE, 0 if queue_unconnected else 1)
-    socket.connect(where)
     return socket
 
 

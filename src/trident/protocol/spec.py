@@ -17,7 +17,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
 
 
-class HostSpec(Spec):
+class HostSpec(Spec, frozen=True, kw_only=True):
     """Everything an engine host needs. ``engine`` and ``openai`` hold vLLM's own argument names."""
 
     model_path: str
@@ -33,7 +33,7 @@ class HostSpec(Spec):
     heartbeat_timeout_s: float
 
 
-class StubSpec(Spec):
+class StubSpec(Spec, frozen=True, kw_only=True):
     """Everything a stub needs; it travels in a parameter of the model's ``config.pbtxt``.
 
     ``relays`` are the addresses of all engine hosts of the model; ``response_share`` is the largest part of one core

@@ -37,7 +37,7 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
 Status = Phase | Ready | Failed
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Status).decode
+_decoder: msgspec.json.Decoder[Status] = msgspec.json.Decoder(Status)
 
 
 def report(status: Status) -> None:
@@ -51,6 +51,6 @@ def report(status: Status) -> None:
 def parse(line: bytes) -> Status | None:
     """None for a line that is not a status: a child may print into the pipe by accident."""
     try:
-        return _decode(line)
+        return _decoder.decode(line)
     except msgspec.DecodeError:
         return None

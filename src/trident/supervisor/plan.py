@@ -101,7 +101,7 @@ class RealPlanner:
         return Command(
             name="tritonserver",
             argv=triton_command.argv(self._config, install, folder),
-            env=triton_command.environment(self._config, install),
+            env=triton_command.environment(install),
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),

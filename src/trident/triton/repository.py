@@ -49,7 +49,13 @@ instance_group [ {{ count: {count} kind: KIND_CPU }} ]
 parameters {{ key: "trident" value {{ string_value: {spec} }} }}
 """
 
-_MODEL = '"""Trident\'s stub; what it does is in that module."""\n\nfrom trident.triton.stub.{module} import TritonPythonModel\n\n__all__ = ["TritonPythonModel"]\n'
+_MODEL = """\
+\"\"\"Trident's stub; what it does is in that module.\"\"\"
+
+from trident.triton.stub.{module} import TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
+"""
 
 
 def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils as pb  # type: ignore[import-not-found]
+import triton_python_backend_utils as pb
 
 FINAL = 1
 """TRITONSERVER_RESPONSE_COMPLETE_FINAL of Triton's C API. While a configuration is auto-completed the module has none

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import threading
 import time
@@ -120,7 +121,7 @@ class Engine:
             poller.register(link.monitor, zmq.POLLIN)
         while not self._closing:
             wait_s = self._pacer.due_in_s(time.monotonic()) if self._dirty else 0.5
-            events = dict(poller.poll(wait_s * 1000))
+            events = dict(poller.poll(math.ceil(wait_s * 1000)))
             for link in self._links:
                 if link.monitor in events:
                     link.heed(self._lost)
@@ -197,7 +198,7 @@ class Engine:
             self._streams.pop(stream.id, None)
         try:
             stream.answer_now()
-        except Exception:  # noqa: BLE001 - one client's broken response must not end the thread of all
+        except Exception:
             log.exception("answering request %d failed", stream.id)
             if self._streams.pop(stream.id, None) is not None:
                 self._tell_host(stream, Abort([stream.id]))

@@ -21,9 +21,7 @@ class Link:
     ``send`` may be called from any thread; everything else belongs to the thread that polls ``monitor``.
     """
 
-    def __init__(
-        self, context: zmq.Context[Any], relay: str, hello: Hello, codec: sockets.Codec[FromHost]
-    ) -> None:
+    def __init__(self, context: zmq.Context[Any], relay: str, hello: Hello, codec: sockets.Codec[FromHost]) -> None:
         self.relay = relay
         self.ready: EngineReady | None = None
         self._hello = hello

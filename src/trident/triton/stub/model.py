@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import Any
 
 from trident.protocol import spec
 from trident.triton.stub import backend
@@ -26,7 +25,8 @@ class StubModel:
         self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER]["string_value"])
         self.engine = Engine(self.spec, args["model_instance_name"])
         if not self.engine.wait_until_ready(self.spec.start_timeout_s):
-            raise backend.ModelError(f"no engine within {self.spec.start_timeout_s:g} s at {', '.join(self.spec.relays)}")
+            where = ", ".join(self.spec.relays)
+            raise backend.ModelError(f"no engine within {self.spec.start_timeout_s:g} s at {where}")
 
     def execute(self, requests: list[Request]) -> None:
         """Hands every request to the engine and returns at once; answers go through the response senders."""
@@ -40,7 +40,7 @@ class StubModel:
                 refuse(sender, "unavailable", str(problem))
             except OverflowError as problem:
                 refuse(sender, "invalid", f"a sampling parameter does not fit into 64 bits: {problem}")
-            except Exception as problem:  # noqa: BLE001 - one request's bug must not leave the others unanswered
+            except Exception as problem:
                 logging.getLogger("trident.stub").exception("a request could not be handled")
                 refuse(sender, "internal", f"{type(problem).__name__}: {problem}")
 
