@@ -133,7 +133,7 @@ class _Host:
         spec = self._spec
         status.report(status.Phase("starting the OpenAI server"))
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(spec.openai_host, spec.openai_host)
-        while not await _healthy(host, spec.openai_port):
+        while not await _healthy(host, spec.openai_port):  # noqa: ASYNC110 - another process: nothing to wait on
             await asyncio.sleep(0.1)
         facts = {
             "model": ready.model_name,

@@ -41,7 +41,7 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
     ]
 
 
-def environment(config: Config, install: TritonInstall) -> dict[str, str]:
+def environment(install: TritonInstall) -> dict[str, str]:
     """This process's environment with what the server and its stubs need in front.
 
     The stub takes its packages from the first ``python3`` on PATH and ignores PYTHONPATH.
