@@ -40,15 +40,17 @@ UNEXPECTED_EXIT_CODE = 1
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """The application, with the one command that ``arguments`` name and only the names of all others."""
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
     app = typer.Typer(
         name="trident",
         help="The real vLLM engine behind the real Triton Inference Server, from one command.",
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        # Rich takes 0.2 s to import: worth it for a command's many flags, not for the list of commands.
+        rich_markup_mode="rich" if wanted in COMMANDS else None,
     )
     app.callback()(_options)
-    wanted = next((word for word in arguments if not word.startswith("-")), None)
     for name, entry in COMMANDS.items():
         if name == wanted:
             _register(app, name, entry)

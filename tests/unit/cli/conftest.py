@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIDENT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("TRIDENT_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
