@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from trident.errors import EnvironmentBroken
@@ -52,11 +53,9 @@ def _glibc_version() -> tuple[int, int]:
 
 def check_writable(folder: Path) -> None:
     """Makes ``folder`` where needed; it must take files."""
-    probe = folder / f".write-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise EnvironmentBroken(
             f"Trident's data folder {folder} cannot be written.",
