@@ -35,7 +35,8 @@ def from_log(path: Path, start: int = 0) -> str | None:
     chosen = specific[0] if specific else errors[-1] if errors else None
     if chosen is None:
         return None
-    return _TRITON_PREFIX.sub("", chosen).removeprefix("error: ").strip('"')[:LONGEST_CAUSE]
+    # Triton writes a Python traceback into its one line, with newlines spelled out; its first line is the cause.
+    return _TRITON_PREFIX.sub("", chosen).split("\\n")[0].removeprefix("error: ").strip('"')[:LONGEST_CAUSE]
 
 
 def from_exit(code: int) -> str:

@@ -1,6 +1,6 @@
 """A server's own folder: lock, logs, sockets, configuration. At most one server of a name uses it.
 
-RUN_DIR/lock  config.json  state.json  launch.json  repository/  lib/trident → the package
+RUN_DIR/lock  config.json  state.json  launch.json  repository/  prometheus/  lib/trident → the package
         logs/engine.log triton.log supervisor.log (.1: the run before)      sockets/ (or in the temporary folder)
 """
 
@@ -27,6 +27,8 @@ class RunDirectory:
         self.path = config.run_dir
         self.sockets = config.sockets_dir
         self.logs = self.path / "logs"
+        # Where the engine's processes share their counters (PROMETHEUS_MULTIPROC_DIR); they start from zero.
+        self._metrics = self.path / "prometheus"
         self._config = config
         self._shm_prefix = shm_prefix
         self._lock: TextIO | None = None
@@ -42,6 +44,8 @@ class RunDirectory:
             self._remove_traces()
             self._make(self.sockets)
             self._make(self.logs)
+            shutil.rmtree(self._metrics, ignore_errors=True)
+            self._make(self._metrics)
             self._rotate_logs()
             self._link_package()
             self._write_config()
