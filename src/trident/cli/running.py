@@ -114,6 +114,7 @@ def refused(status: int | None, body: bytes | str | dict[str, Any]) -> RequestFa
 def _message(body: bytes | str | dict[str, Any]) -> str:
     if not isinstance(body, dict):
         text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        text = text.removeprefix("data:")  # Triton's generate_stream refuses in an event too
         try:
             content = json.loads(text)
         except json.JSONDecodeError:

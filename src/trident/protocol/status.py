@@ -36,6 +36,9 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
 
 Status = Phase | Ready | Failed
 
+LONGEST_TEXT = 600
+"""Characters of each text of a ``Failed``, so that a line stays below PIPE_BUF (4096 bytes)."""
+
 _encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[Status] = msgspec.json.Decoder(Status)
 
@@ -44,8 +47,14 @@ def report(status: Status) -> None:
     """Tells the supervisor; without one (a child started by hand) nothing happens."""
     fd = os.environ.get(FD_VARIABLE)
     if fd is not None:
-        # One write below PIPE_BUF is atomic, so lines of several threads never mix.
-        os.write(int(fd), _encode(status)[:4000] + b"\n")
+        if isinstance(status, Failed):
+            status = Failed(_short(status.what), _short(status.why), _short(status.next_step))
+        # One write below PIPE_BUF is atomic, so lines of several threads and processes never mix.
+        os.write(int(fd), _encode(status) + b"\n")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
 def parse(line: bytes) -> Status | None:

@@ -35,7 +35,8 @@ class Command:
     """How a child is run and how its readiness is known.
 
     ``is_answering`` is asked until it says yes; without it the child reports on its status pipe. ``find_parts`` names
-    the child's own processes once it is ready; the child is useless, and killed, when one of them is gone.
+    the child's own processes once it is ready; the child is useless, and killed, when one of them is gone. ``on_end``
+    clears what a killed child has left.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Command:
     log_path: Path
     is_answering: Callable[[], Awaitable[bool]] | None = None
     find_parts: Callable[[int], dict[str, int]] | None = None
+    on_end: Callable[[], None] | None = None
 
 
 class Child:
@@ -242,6 +244,8 @@ class Child:
         for part in self.parts.values():
             part.kill()
         self.exit_code = self._popen.wait()
+        if self.command.on_end:
+            self.command.on_end()
         for task in self._tasks:
             task.cancel()
         was_stopping = self.phase == "stopping"

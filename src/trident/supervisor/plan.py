@@ -11,6 +11,7 @@ import trident
 from trident.config import paths
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken
+from trident.supervisor import shared_memory
 from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
 from trident.supervisor.processes import children_of
@@ -105,4 +106,5 @@ class RealPlanner:
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),
+            on_end=partial(shared_memory.remove, triton_command.shm_prefix(self._config)),
         )

@@ -15,9 +15,7 @@ from typing import TextIO
 import trident
 from trident.config.models import Config
 from trident.errors import AlreadyRunning, EnvironmentBroken
-from trident.supervisor import state
-
-SHARED_MEMORY = Path("/dev/shm")
+from trident.supervisor import shared_memory, state
 
 
 class RunDirectory:
@@ -81,9 +79,7 @@ class RunDirectory:
         if not self.sockets.is_symlink():
             shutil.rmtree(self.sockets, ignore_errors=True)
         if self._shm_prefix:
-            for file in SHARED_MEMORY.iterdir():
-                if file.name.startswith(self._shm_prefix):
-                    file.unlink(missing_ok=True)
+            shared_memory.remove(self._shm_prefix)
 
     def _rotate_logs(self) -> None:
         for file in self.logs.glob("*.log"):

@@ -104,6 +104,7 @@ class Engine:
         for link in self._links:
             link.close()
         self._inbound.close()
+        self._context.destroy(linger=0)
 
     def _least_loaded(self) -> Link:
         load = [0] * len(self._links)

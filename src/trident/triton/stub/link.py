@@ -55,6 +55,7 @@ class Link:
     def close(self) -> None:
         """Says nothing: the host watches the process."""
         self._socket.disable_monitor()
+        self.monitor.close()
         self._socket.close()
 
 

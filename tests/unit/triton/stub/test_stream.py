@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from trident.protocol.messages import Accepted, Delta
+from trident.triton.stub.stream import Stream
+
+STOP, LENGTH = 0, 1
+
+
+class Heard:
+    wants_progress = True
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, ...]] = []
+
+    def progress(self, texts: list[str]) -> None:
+        self.said.append(("progress", *texts))
+
+    def finish(self, texts: list[str], reasons: list[str]) -> None:
+        self.said.append(("finish", *texts, *reasons))
+
+    def fail(self, code: str, message: str) -> None:
+        self.said.append(("fail", code, message))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def started(tokenizer: Tokenizer, *, n: int = 1, stop: list[str] | None = None) -> tuple[Stream, Heard]:
+    heard = Heard()
+    stream = Stream(1, 0, heard)
+    stream.accept(Accepted(1, [], n, stop or [], False, 0, True, True, True), tokenizer, {})
+    return stream, heard
+
+
+def ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    return list(tokenizer.encode(text).ids)
+
+
+def test_tokens_that_wait_are_joined_in_one_answer(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer)
+    for letter in "abc":
+        stream.take(Delta(1, ids(tokenizer, letter)))
+    stream.answer_now()
+    stream.take(Delta(1, ids(tokenizer, "d"), LENGTH))
+    assert stream.finished
+    stream.answer_now()
+    assert heard.said == [("progress", "abc"), ("finish", "d", "length")]
+
+
+def test_first_answer_goes_out_without_text_and_later_ones_do_not(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer)
+    first, second, third = ids(tokenizer, "你")
+    for token in (first, second):
+        stream.take(Delta(1, [token]))
+        stream.answer_now()
+    stream.take(Delta(1, [third]))
+    stream.answer_now()
+    assert heard.said == [("progress", ""), ("progress", "你")]
+
+
+def test_stop_string_ends_the_stream_and_asks_for_an_abort(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer, stop=["cd"])
+    assert not stream.take(Delta(1, ids(tokenizer, "abc")))
+    assert stream.take(Delta(1, ids(tokenizer, "def")))
+    assert not stream.take(Delta(1, ids(tokenizer, "late"), LENGTH))
+    stream.answer_now()
+    assert heard.said == [("finish", "ab", "stop")]
+
+
+def test_stop_string_with_the_last_token_needs_no_abort(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer, stop=["cd"])
+    assert not stream.take(Delta(1, ids(tokenizer, "abcd"), LENGTH))
+    stream.answer_now()
+    assert heard.said == [("finish", "ab", "stop")]
+
+
+def test_sequences_finish_independently(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer, n=2)
+    stream.take(Delta(1, ids(tokenizer, "a"), LENGTH, 0))
+    assert not stream.finished
+    stream.take(Delta(1, ids(tokenizer, "b"), None, 1))
+    stream.answer_now()
+    stream.take(Delta(1, ids(tokenizer, "c"), STOP, 1))
+    stream.answer_now()
+    assert heard.said == [("progress", "a", "b"), ("finish", "", "", "length", "stop")]
+
+
+def test_stream_is_not_finished_before_it_is_accepted() -> None:
+    assert not Stream(1, 0, Heard()).finished
