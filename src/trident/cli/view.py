@@ -52,7 +52,8 @@ def rows(state: ServerState) -> list[Row]:
         phase = f"{len(answered)} of {len(state.doors)} have answered with a generation"
         if refused:
             phase = f"{refused[0].name}: {refused[0].why}"
-        found.append(Row(DOORS, phase, state.since, len(answered) == len(state.doors), bool(refused)))
+        since = max((child.since for child in state.children), default=state.since)
+        found.append(Row(DOORS, phase, since, len(answered) == len(state.doors), bool(refused)))
     return found
 
 

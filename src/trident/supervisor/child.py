@@ -139,6 +139,8 @@ class Child:
         if self._popen is None or not self.is_alive:
             return
         self._enter("stopping")
+        for task in self._tasks:
+            task.cancel()  # a child that stops ends its own parts first
         self._popen.send_signal(signal.SIGTERM)
         await _first_of(self._ended, force, timeout_s=timeout_s)
         if self.is_alive:

@@ -164,6 +164,30 @@ def test_child_whose_vital_part_dies_is_killed(tmp_path: Path) -> None:
     fakes.run(scenario())
 
 
+STOPS_ITS_PART_FIRST = """
+def stop(*_):
+    grandchild.kill(); grandchild.wait(); time.sleep(0.3); sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+"""
+
+
+def test_child_that_stops_may_end_its_parts_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trident.supervisor.child.PARTS_INTERVAL_S", 0.02)
+    cleared: list[bool] = []
+    body = GRANDCHILD + STOPS_ITS_PART_FIRST + "time.sleep(60)"
+
+    async def scenario() -> None:
+        command = fakes.command(tmp_path, body, find_parts=lambda _: {}, on_end=lambda: cleared.append(True))
+        child = Child(command, ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        await child.stop(5, asyncio.Event())
+        assert (child.phase, child.exit_code) == ("stopped", 0)
+        assert cleared == [True]
+
+    fakes.run(scenario())
+
+
 def test_parent_killed_leaves_no_child(tmp_path: Path) -> None:
     program = f"""
         import asyncio, sys
