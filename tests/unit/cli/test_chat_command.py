@@ -91,7 +91,7 @@ def test_url_asks_for_the_models_name(server: ChatServer) -> None:
         ({"error": {"message": "This model's maximum context length is 512"}}, "maximum context length is 512"),
         ({"object": "error", "message": "too long"}, "too long"),
         ({"detail": "not this way"}, "not this way"),
-        ("odd", '"odd"'),
+        ("odd", "odd"),
     ],
 )
 def test_refusal_is_told_in_the_servers_words(server: ChatServer, content: object, message: str) -> None:
@@ -157,7 +157,10 @@ class Terminal:
         while text not in self.seen:
             ready, _, _ = select.select([self.fd], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"{text!r} did not come; there is {self.seen!r}"
-            read = os.read(self.fd, 65536).decode("utf-8", "replace")
+            try:
+                read = os.read(self.fd, 65536).decode("utf-8", "replace")
+            except OSError as error:  # how Linux says that the other side is closed
+                raise AssertionError(f"the chat ended; there is {self.seen!r}") from error
             self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", read)
         self.seen = self.seen.split(text, 1)[1]
 

@@ -73,6 +73,13 @@ def test_refusal(server: ChatServer) -> None:
         run("x")
 
 
+def test_refusal_in_an_event(server: ChatServer) -> None:
+    server.refusal = (400, 'data: {"error":"temperature must be non-negative"}')
+    with pytest.raises(RequestFailed) as caught:
+        run("x")
+    assert caught.value.why == "temperature must be non-negative"
+
+
 def test_error_as_event(server: ChatServer) -> None:
     server.mid_error = {"error": "temperature must be non-negative"}
     with pytest.raises(RequestFailed, match="temperature must be non-negative"):
