@@ -26,7 +26,7 @@ class ModelScope:
         if not _cache_dir().is_dir():
             return None  # without the half second that the library takes to import
         with _translated(), _quiet(lambda _: None):
-            from modelscope import snapshot_download  # type: ignore[import-untyped]
+            from modelscope import snapshot_download
             from modelscope_hub.errors import CacheNotFound
 
             try:

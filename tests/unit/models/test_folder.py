@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trident.errors import ModelUnusable
-from trident.models import check_folder
+from trident.models.folder import check_folder
 
 
 @pytest.fixture

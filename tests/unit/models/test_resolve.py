@@ -10,7 +10,7 @@ import pytest
 from hub_server import HubServer
 
 from trident.errors import ModelNotFound, ModelUnusable
-from trident.models import ResolvedModel, resolve
+from trident.models.resolve import ResolvedModel, resolve
 
 MODEL = "someone/tiny"
 NEEDED = {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"}
@@ -274,8 +274,7 @@ def test_offline_opens_no_connection(ask: Asker, no_network: list[object]) -> No
 
 
 def test_libraries_are_imported_when_needed() -> None:
-    code = (
-        "import sys, trident.models; print([m for m in ('huggingface_hub', 'modelscope', 'tqdm') if m in sys.modules])"
-    )
+    libraries = {"huggingface_hub", "modelscope", "modelscope_hub", "tqdm"}
+    code = f"import sys, trident.models.resolve; print({libraries} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout == "[]\n"
+    assert done.stdout == "set()\n"
