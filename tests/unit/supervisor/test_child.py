@@ -174,7 +174,7 @@ signal.signal(signal.SIGTERM, stop)
 def test_child_that_stops_may_end_its_parts_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trident.supervisor.child.PARTS_INTERVAL_S", 0.02)
     cleared: list[bool] = []
-    body = GRANDCHILD + STOPS_ITS_PART_FIRST + "time.sleep(60)"
+    body = STOPS_ITS_PART_FIRST + GRANDCHILD + "time.sleep(60)"
 
     async def scenario() -> None:
         command = fakes.command(tmp_path, body, find_parts=lambda _: {}, on_end=lambda: cleared.append(True))
