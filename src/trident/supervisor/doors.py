@@ -87,7 +87,7 @@ def openai_completions(doors: Doors) -> None:
 def kserve_grpc(doors: Doors) -> None:
     """ModelStreamInfer of the generate contract."""
     import numpy
-    import tritonclient.grpc as grpc  # type: ignore[import-untyped]
+    import tritonclient.grpc as grpc
 
     def bytes_input(name: str, text: str) -> Any:
         tensor = grpc.InferInput(name, [1], "BYTES")
