@@ -1,0 +1,140 @@
+"""A real server on ports of its own, and how tests talk to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_TIMEOUT_S = 300
+REQUEST_TIMEOUT_S = 120
+QUESTIONS = Path(__file__).parents[2] / "src" / "trident" / "models" / "demo" / "questions.json"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
+
+
+def questions(kind: str | None = None) -> list[dict[str, str]]:
+    """What the demo model has learnt."""
+    listed = json.loads(QUESTIONS.read_text(encoding="utf-8"))
+    return [item for item in listed if kind in (None, item["kind"])]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server started by the command line, in a state directory of its own."""
+
+    state_dir: Path
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+    openai_port: int
+    model_name: str = "demo"
+
+    @classmethod
+    def plan(cls, state_dir: Path) -> Served:
+        """Chooses the ports; ``start`` serves on them."""
+        return cls(state_dir, *free_ports(4))
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def grpc_url(self) -> str:
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def openai_url(self) -> str:
+        return f"http://127.0.0.1:{self.openai_port}/v1"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.state_dir / "run" / "default"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**os.environ, "TRIDENT_STATE_DIR": str(self.state_dir)}
+
+    @property
+    def port_flags(self) -> list[str]:
+        doors = ("http", "grpc", "metrics", "openai")
+        return [part for door in doors for part in (f"--{door}-port", str(getattr(self, f"{door}_port")))]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "trident", *arguments]
+
+    def trident(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Runs a command of Trident to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout_s,
+        )
+
+    def serve(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``trident serve … --detach``."""
+        return self.trident("serve", *arguments, *self.port_flags, "--detach", timeout_s=START_TIMEOUT_S)
+
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.run_dir / "state.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def log(self, name: str) -> str:
+        return (self.run_dir / "logs" / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def generate(self, prompt: str, **parameters: Any) -> httpx.Response:
+        """One answer of the generate contract, without the prompt in front."""
+        body = {"text_input": prompt, "exclude_input_in_output": True, "temperature": 0, "max_tokens": 64, **parameters}
+        return httpx.post(f"{self.http_url}/v2/models/generate/generate", json=body, timeout=REQUEST_TIMEOUT_S)
+
+    def stream(self, prompt: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All events of one generate_stream."""
+        body = {"text_input": prompt, "stream": True, "temperature": 0, "max_tokens": 64, **parameters}
+        url = f"{self.http_url}/v2/models/generate/generate_stream"
+        text = httpx.post(url, json=body, timeout=REQUEST_TIMEOUT_S).text
+        return [json.loads(event) for event in re.findall(r"^data: (.*)$", text, re.MULTILINE)]
+
+    def infer(self, prompts: list[str], **values: tuple[str, Any]) -> httpx.Response:
+        """The recipe's contract; ``values`` map a name to datatype and value."""
+        inputs: list[dict[str, Any]] = [
+            {"name": "prompt", "datatype": "BYTES", "shape": [len(prompts)], "data": prompts}
+        ]
+        for name, (datatype, value) in values.items():
+            inputs.append({"name": name, "datatype": datatype, "shape": [1], "data": [value]})
+        url = f"{self.http_url}/v2/models/qwen3_vllm/infer"
+        return httpx.post(url, json={"inputs": inputs}, timeout=REQUEST_TIMEOUT_S)
+
+    def complete(self, prompt: str, **parameters: Any) -> dict[str, Any]:
+        """One OpenAI completion."""
+        body = {"model": self.model_name, "prompt": prompt, "temperature": 0, "max_tokens": 64, **parameters}
+        answer = httpx.post(f"{self.openai_url}/completions", json=body, timeout=REQUEST_TIMEOUT_S)
+        answer.raise_for_status()
+        return answer.json()  # type: ignore[no-any-return]
+
+    def metrics(self) -> dict[str, float]:
+        """Sums of vLLM's metrics over all labels, by name."""
+        text = httpx.get(f"http://127.0.0.1:{self.openai_port}/metrics", timeout=30).text
+        sums: dict[str, float] = {}
+        for name, value in re.findall(r"^(\w[\w:]*)(?:\{[^}]*\})? (\S+)$", text, re.MULTILINE):
+            sums[name] = sums.get(name, 0.0) + float(value)
+        return sums
