@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -12,8 +13,9 @@ SHM_REGION_BYTES = 16 * 1024 * 1024
 
 
 def shm_prefix(config: Config) -> str:
-    """All shared memory of this server's stubs begins with it, so that a clean-up touches nobody else's."""
-    return f"trident_{os.getuid()}_{config.name}_"
+    """All shared memory of this server's stubs begins with it, so that a clean-up touches nobody else's: derived from
+    the run directory, which no other server has."""
+    return f"trident_{hashlib.sha256(os.fsencode(config.run_dir)).hexdigest()[:12]}_"
 
 
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:

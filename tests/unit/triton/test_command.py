@@ -26,8 +26,8 @@ def test_command_line_keeps_paths_with_spaces_whole(tmp_path: Path) -> None:
 
 
 def test_servers_of_different_names_share_no_memory() -> None:
-    one, two = (command.shm_prefix(load({"name": name}, environ={})) for name in ("one", "two"))
-    assert not one.startswith(two) and not two.startswith(one)
+    one, other = (command.shm_prefix(load({"name": name}, environ={})) for name in ("a", "a_b"))
+    assert not one.startswith(other) and not other.startswith(one)
 
 
 def test_environment_puts_the_control_env_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,11 @@ class Engine:
         poller.register(self._inbound, zmq.POLLIN)
         for link in self._links:
             poller.register(link.monitor, zmq.POLLIN)
+        parent = os.getppid()
         while not self._closing:
+            if os.getppid() != parent:
+                # Triton was killed; its stubs would live on for half a minute and keep their shared memory.
+                os._exit(1)
             wait_s = self._pacer.due_in_s(time.monotonic()) if self._dirty else 0.5
             events = dict(poller.poll(math.ceil(wait_s * 1000)))
             for link in self._links:
