@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,19 @@ class Served:
         answer = httpx.post(f"{self.openai_url}/completions", json=body, timeout=REQUEST_TIMEOUT_S)
         answer.raise_for_status()
         return answer.json()  # type: ignore[no-any-return]
+
+    def settled_metrics(self) -> dict[str, float]:
+        """``metrics`` once nothing runs and nothing more is written down: the relay records ten times a second."""
+        deadline = time.monotonic() + 30
+        last: dict[str, float] = {}
+        while time.monotonic() < deadline:
+            now = self.metrics()
+            counted = {name: value for name, value in now.items() if name.startswith("vllm:")}
+            if counted == last and now["vllm:num_requests_running"] == 0:
+                return now
+            last = counted
+            time.sleep(0.3)  # longer than the relay's interval
+        raise AssertionError("the statistics do not settle")
 
     def metrics(self) -> dict[str, float]:
         """Sums of vLLM's metrics over all labels, by name."""

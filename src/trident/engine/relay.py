@@ -11,7 +11,6 @@ import zmq
 import zmq.asyncio
 from vllm.v1.engine import EngineCoreOutputs, EngineCoreRequest
 from vllm.v1.engine.core_client import AsyncMPClient
-from vllm.v1.metrics.stats import IterationStats
 
 from trident.engine.intake import Intake
 from trident.engine.ledger import Account, Ledger
@@ -172,15 +171,12 @@ class Relay:
     async def _relay_tokens(self) -> None:
         while True:
             outputs = await self._client.get_output_async()
-            step = self._deal(outputs)
-            if self._ledger is not None:
-                self._ledger.record(outputs, step)
+            self._deal(outputs)
 
-    def _deal(self, outputs: EngineCoreOutputs) -> IterationStats | None:
-        """Sorts one step's tokens by stub and sends them off, statistics last: clients wait for the former only."""
-        if not outputs.outputs:
-            return None
-        step = IterationStats() if self._ledger is not None else None
+    def _deal(self, outputs: EngineCoreOutputs) -> None:
+        """Sorts one step's tokens by stub and sends them off."""
+        ledger = self._ledger
+        page = ledger.step(outputs.engine_index) if ledger is not None and outputs.outputs else None
         sequences = self._sequences
         touched: dict[int, Peer] = {}
         for output in outputs.outputs:
@@ -201,12 +197,13 @@ class Relay:
             )
             if finish is not None:
                 self._close(sequence)
-            if step is not None and self._ledger is not None:
-                self._ledger.count(sequence.account, output, outputs.timestamp, step)
+            if ledger is not None and page is not None:
+                ledger.count(sequence.account, output, outputs.timestamp, page)
         for peer in touched.values():
             news, peer.news = peer.news, []
             peer.send(self._codec, Tokens(news))
-        return step
+        if ledger is not None:
+            ledger.end_step(outputs, page)
 
     def _close(self, sequence: Sequence) -> None:
         """A sequence is over; with the last one, its request."""

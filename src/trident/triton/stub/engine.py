@@ -51,9 +51,9 @@ class Engine:
     def __init__(self, spec: StubSpec, name: str) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self._codec: sockets.Codec[FromHost] = sockets.Codec(FromHost)
-        address = sockets.address(Path(spec.sockets_dir), f"stub-{os.getpid()}.sock")
-        self._inbound = sockets.pull(self._context, address)
-        greeting = hello(name, address)
+        self._address = sockets.address(Path(spec.sockets_dir), f"stub-{os.getpid()}.sock")
+        self._inbound = sockets.pull(self._context, self._address)
+        greeting = hello(name, self._address)
         self._links = [Link(self._context, relay, greeting, self._codec) for relay in spec.relays]
         self._pacer = Pacer(spec.response_share)
         self._ids = itertools.count(1)
@@ -63,6 +63,7 @@ class Engine:
         self._added: dict[int, str] = {}
         self._served = threading.Event()
         self._closing = False
+        self._wake = os.eventfd(0)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -100,11 +101,14 @@ class Engine:
     def close(self) -> None:
         """Ends the thread and the connections; requests in flight are aborted by the hosts."""
         self._closing = True
+        os.eventfd_write(self._wake, 1)  # Triton ends its stubs one after the other: half a second each adds up
         self._thread.join(timeout=2)
         for link in self._links:
             link.close()
         self._inbound.close()
+        sockets.remove(self._address)
         self._context.destroy(linger=0)
+        os.close(self._wake)
 
     def _least_loaded(self) -> Link:
         load = [0] * len(self._links)
@@ -118,6 +122,7 @@ class Engine:
     def _run(self) -> None:
         poller = zmq.Poller()
         poller.register(self._inbound, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
         for link in self._links:
             poller.register(link.monitor, zmq.POLLIN)
         parent = os.getppid()

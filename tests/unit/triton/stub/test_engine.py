@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,13 @@ def test_falling_behind_joins_tokens(engine: Engine, host: Host, ids: Callable[[
     threading.Event().wait(0.2)  # the messages are in the stub's queue; nothing tells when
     heard.gate.set()
     assert heard.next() == ("finish", "bcdefgh", "length")
+
+
+def test_closing_is_prompt_and_leaves_no_socket(host: Host, tmp_path: Path) -> None:
+    spec = StubSpec(relays=[host.address], sockets_dir=str(tmp_path), start_timeout_s=5, response_share=1, defaults={})
+    engine = Engine(spec, "generate_0_0")
+    assert engine.wait_until_ready(DEADLINE_S)
+    begun_s = time.monotonic()
+    engine.close()
+    assert time.monotonic() - begun_s < 0.3
+    assert not list(tmp_path.glob("stub-*"))
