@@ -51,6 +51,11 @@ def pull(context: zmq.Context[Any], where: str) -> zmq.Socket[Any]:
     return socket
 
 
+def remove(where: str) -> None:
+    """Removes the file of a closed ``pull`` socket, which zmq leaves behind."""
+    Path(where.removeprefix("ipc://")).unlink(missing_ok=True)
+
+
 def push(context: zmq.Context[Any], *, queue_unconnected: bool) -> zmq.Socket[Any]:
     """A socket that sends to one peer and, once told to ``connect``, keeps trying to reach it.
 
