@@ -28,6 +28,7 @@ def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
         served_name=model.name,
         engine=config.engine,
         openai=config.openai,
+        openai_server=config.runtime.openai_server,
         openai_host=config.listen.host,
         openai_port=config.listen.openai_port,
         run_dir=os.fspath(config.run_dir),

@@ -118,6 +118,9 @@ class Runtime(Section):
     """The machine's side."""
 
     engine_build: EngineBuild = Field("auto", description="vLLM build: cpu, cuda, or auto from the machine.")
+    openai_server: Literal["auto", "rust", "python"] = Field(
+        "auto", description="vLLM's OpenAI server: the Rust one, the Python one, or Rust where the build carries it."
+    )
     offline: bool = Field(False, description="Never touch the network: use what is installed and pulled.")
 
 

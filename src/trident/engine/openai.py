@@ -22,17 +22,21 @@ from trident.protocol.spec import HostSpec
 CANNOT_START = 3
 
 
-def rust_server() -> Path | None:
-    """The vllm-rs binary of this build, unless ``TRIDENT_OPENAI_SERVER=python`` forbids it."""
+def rust_server(wanted: str) -> Path | None:
+    """The vllm-rs binary, None for the Python server. Raises ValueError when it is wanted and this build has none."""
     binary = Path(vllm.__file__).parent / "vllm-rs"
-    return binary if os.access(binary, os.X_OK) else None
+    if wanted == "python" or (wanted == "auto" and not os.access(binary, os.X_OK)):
+        return None
+    if not os.access(binary, os.X_OK):
+        raise ValueError(f"openai_server is rust, but this build of vLLM carries no vllm-rs ({binary})")
+    return binary
 
 
 def start(
     spec: HostSpec, listeners: EngineZmqListeners, slots: int, stats_address: str | None, engines: int
 ) -> tuple[str, Any]:
     """Starts the server; returns its kind and the process (``pid``, ``sentinel``, ``exitcode``)."""
-    binary = rust_server()
+    binary = rust_server(spec.openai_server)
     if binary is not None:
         return "rust", _start_rust(binary, spec, listeners, stats_address, engines)
     return "python", _start_python(spec, listeners, slots, stats_address)

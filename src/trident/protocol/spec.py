@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     served_name: str
     engine: dict[str, Any]
     openai: dict[str, Any]
+    openai_server: Literal["auto", "rust", "python"]
     openai_host: str
     openai_port: int
     run_dir: str
