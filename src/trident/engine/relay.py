@@ -76,6 +76,7 @@ class Relay:
             for peer in list(self._peers.values()):
                 peer.close()
             inbound.close()
+            sockets.remove(address)
 
     async def _receive(self, inbound: zmq.Socket[Any]) -> None:
         while True:

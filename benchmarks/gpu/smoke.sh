@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# On the GPU machine, the last of the four calls that pack.sh names: installs vLLM, then runs smoke.py with all
+# arguments given here.
+set -u
+exec > >(tee "$OUT/run.log") 2>&1
+begun=$(date +%s)
+cat .gpu-d/part.02 >>"$HOME/part.01"
+ln -sfn .gpu-d .gpu2
+. .gpu2/setup_vllm.sh
+source=$PWD/.gpu-d
+echo "$source/src" >"$HOME/stubenv/lib/python3.12/site-packages/trident.pth"
+setup_s=$(($(date +%s) - begun))
+echo "set up in $setup_s s; Trident $(cat .gpu-d/commit)"
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+PYTHONPATH=$HOME/site:$source/src:$source/benchmarks TRIDENT_STATE_DIR=$HOME/st PYTHONUNBUFFERED=1 \
+    timeout $((585 - setup_s)) python3 "$source/benchmarks/gpu/smoke.py" \
+    --model "$HOME/q06" --engine '{"load_format": "dummy", "max_model_len": 4096, "gpu_memory_utilization": 0.8}' \
+    --engine-python "$(command -v python3)" --engine-path "$HOME/site" \
+    --triton "$HOME/ts/tritonserver/bin/tritonserver" --triton-libraries "$HOME/ts/nvidia_pytriton.libs" \
+    --backends "$HOME/be" --stub-python "$HOME/stubenv/bin/python3" --out "$OUT" --budget-s $((570 - setup_s)) "$@"
+code=$?
+[ $code -eq 0 ] || tail -n 40 "$OUT/engine.log" "$OUT/triton.log"
+sleep 1
+exit $code
