@@ -90,7 +90,7 @@ class Stubs(Section):
         gt=0,
         le=1,
         description="Largest part of a core that a stub spends on sending responses before it joins tokens; "
-        "by default 1 on a GPU, and 0.3 on a CPU, where the model needs the same cores.",
+        "by default 1 on a GPU, and 0.4 on a CPU, where the model needs the same cores.",
     )
 
     @property

@@ -13,7 +13,7 @@ import msgspec
 from trident.config.models import Config
 from trident.protocol.spec import StubSpec
 
-RESPONSE_SHARE = {"cpu": 0.3, "cuda": 1.0}
+RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
 """By engine build: a CPU engine needs the cores that responses would take (measured, see docs/architecture.md)."""
 
 _GENERATE = """\

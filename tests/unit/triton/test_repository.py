@@ -41,7 +41,7 @@ def test_repository_is_made_afresh() -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["mine", "qwen3_vllm"]
 
 
-@pytest.mark.parametrize(("build", "share"), [("cpu", 0.3), ("cuda", 1.0)])
+@pytest.mark.parametrize(("build", "share"), [("cpu", 0.4), ("cuda", 1.0)])
 def test_response_share_follows_the_build_unless_it_is_set(build: str, share: float) -> None:
     def of(flags: dict[str, float]) -> float:
         folder = repository.write(load(flags, environ={}), RELAYS, build)  # type: ignore[arg-type]
