@@ -15,7 +15,7 @@ export CHECK_PYTHON
 .PHONY: help build serve test lint types imports unit e2e setup pins clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: .venv/.installed ## make .venv with Trident and its tools in it
 

@@ -143,3 +143,19 @@ def test_request_timeout_is_kept(server: Served) -> None:
         length.set_data_from_numpy(np.array([400], dtype=np.int32))
         with pytest.raises(grpc.InferenceServerException, match=r"deadline of 0\.05 s"):
             client.infer("qwen3_vllm", [prompt, length], timeout=50_000)
+
+
+def test_timeout_of_generate_is_kept(server: Served) -> None:
+    answer = server.generate("Tell me a long story about Trident.", max_tokens=400, timeout=50_000)
+    assert answer.status_code >= 400
+    assert "deadline of 0.05 s" in answer.json()["error"]
+
+
+def test_client_that_leaves_its_stream_costs_the_engine_nothing_more(server: Served) -> None:
+    body = {"text_input": "Tell me a story", "stream": True, "max_tokens": 1900, "ignore_eos": True}
+    url = f"{server.http_url}/v2/models/generate/generate_stream"
+    before = server.settled_metrics()["vllm:generation_tokens_total"]
+    with httpx.stream("POST", url, json=body, timeout=60) as answer:
+        next(answer.iter_lines())
+    after = server.settled_metrics()["vllm:generation_tokens_total"]
+    assert after - before < 1000

@@ -62,7 +62,7 @@ def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[G
     first = load(flags, file=file)
     run_directory.check_free(first)
     ports.probe(first.listen)
-    env = ensure_engine(first.runtime.engine_build, paths.data_dir())
+    env = ensure_engine(first.runtime.engine_build, paths.data_dir(), offline=first.runtime.offline)
     arguments = EngineArguments.read(env.arguments_path)
     tables, words = arguments.sort(given)
     model = flags.get("model")

@@ -44,13 +44,21 @@ def setup(
     console.print(f"triton  {triton.server}", highlight=False, soft_wrap=True)
 
 
-def ensure_engine(build: BuildChoice, data_dir: Path, console: Console | None = None) -> EngineEnv:
-    """The engine environment; installs it first, with progress on ``console``, where it is missing. Every command
-    that needs the engine calls this. Raises ``EnvironmentBroken``."""
+def ensure_engine(
+    build: BuildChoice, data_dir: Path, console: Console | None = None, *, offline: bool = False
+) -> EngineEnv:
+    """The engine environment; installs it first, with progress on ``console``, where it is missing and ``offline``
+    allows it. Every command that needs the engine calls this. Raises ``EnvironmentBroken``."""
     from trident.runtime import engine_env
 
     if found := engine_env.engine_env(build, data_dir):
         return found
+    if offline:
+        from trident.errors import EnvironmentBroken
+
+        raise EnvironmentBroken(
+            "vLLM is not installed", "installing it needs the network, and offline is set", "run once: trident setup"
+        )
     from rich.console import Console
 
     console = console or Console()

@@ -93,7 +93,7 @@ class _Host:
         relay = Relay(client, intake, ledger, ready)
         workers = [
             asyncio.ensure_future(relay.serve(spec.relay_address)),
-            asyncio.ensure_future(self._heartbeat(client)),
+            asyncio.ensure_future(self._heartbeat(client, ledger)),
             asyncio.ensure_future(self._stopping.wait()),
             asyncio.ensure_future(self._announce(ready)),
         ]
@@ -145,17 +145,21 @@ class _Host:
         status.report(status.Ready(facts, self._launched.pids))
         log.info("ready: %s", facts)
 
-    async def _heartbeat(self, client: AsyncMPClient) -> None:
+    async def _heartbeat(self, client: AsyncMPClient, ledger: Ledger | None) -> None:
         """A round trip through the engine: a process that lives may still be deaf."""
         spec = self._spec
         while True:
             await asyncio.sleep(spec.heartbeat_s)
             try:
-                await asyncio.wait_for(client.call_utility_async("has_work"), spec.heartbeat_timeout_s)
+                beat = client.call_utility_all_async("has_work")
+                have_work = await asyncio.wait_for(beat, spec.heartbeat_timeout_s)
             except asyncio.TimeoutError:
                 self._lost = f"the engine has not answered for {spec.heartbeat_timeout_s:g} s"
                 self._stopping.set()
                 return
+            for engine, has_work in enumerate(have_work):
+                if ledger is not None and not has_work:
+                    ledger.idle(engine)
 
     def _watch_children(self, loop: asyncio.AbstractEventLoop) -> None:
         for name, sentinel in self._sentinels():

@@ -91,6 +91,7 @@ class Ledger:
         self._loras = LoRARequestStates(log_stats=True)
         self._pages: dict[int, _Page] = {}
         self._gauges: dict[int, SchedulerStats] = {}
+        self._busy: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def step(self, engine: int) -> _Page:
@@ -108,6 +109,7 @@ class Ledger:
         scheduler = outputs.scheduler_stats
         if scheduler is not None:
             self._loras.update_scheduler_stats(scheduler)
+            self._busy.add(outputs.engine_index)
             if _only_gauges(scheduler):
                 self._gauges[outputs.engine_index] = scheduler  # the latest says it all
             else:
@@ -125,6 +127,13 @@ class Ledger:
             self._logger.record_page(page, engine)
         for engine, scheduler in gauges.items():
             self._logger.record(scheduler, None, engine_idx=engine)
+
+    def idle(self, engine: int) -> None:
+        """The engine says that it has nothing to do. After an abort it makes no step that would tell, and the gauges
+        would show the aborted request until the next one."""
+        if engine in self._busy and engine not in self._gauges:
+            self._busy.discard(engine)
+            self._logger.record(SchedulerStats(), None, engine_idx=engine)
 
     def count(self, account: Account, output: EngineCoreOutput, timestamp_s: float, page: _Page) -> None:
         """One sequence's news. ``timestamp_s`` is the engine's monotonic clock."""

@@ -20,6 +20,7 @@ _CODES = {
     "not_found": "NOT_FOUND",
     "unavailable": "UNAVAILABLE",
     "deadline": "CANCELLED",
+    "cancelled": "CANCELLED",
     "internal": "INTERNAL",
 }
 
@@ -36,7 +37,7 @@ def response(outputs: dict[str, list[str]]) -> Any:
 
 
 def error(code: str, message: str) -> Any:
-    """An error response; ``code`` is one of the protocol's ``REJECTION_CODES``."""
+    """An error response; ``code`` is one of the protocol's ``REJECTION_CODES``, or "cancelled" by the client."""
     return pb.InferenceResponse(error=pb.TritonError(message, getattr(pb.TritonError, _CODES[code])))
 
 

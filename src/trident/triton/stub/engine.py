@@ -36,7 +36,7 @@ from trident.protocol.spec import StubSpec
 from trident.triton.stub.detokenizer import added_tokens
 from trident.triton.stub.link import Link, hello
 from trident.triton.stub.pacing import Pacer
-from trident.triton.stub.stream import Answer, Stream
+from trident.triton.stub.stream import Answer, ClientGone, Stream
 
 log = logging.getLogger("trident.stub")
 
@@ -208,6 +208,9 @@ class Engine:
             self._streams.pop(stream.id, None)
         try:
             stream.answer_now()
+        except ClientGone:
+            self._fail(stream.id, "cancelled", "the request was cancelled")
+            self._tell_host(stream, Abort([stream.id]))
         except Exception:
             log.exception("answering request %d failed", stream.id)
             if self._streams.pop(stream.id, None) is not None:

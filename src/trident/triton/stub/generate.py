@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 
@@ -10,9 +11,13 @@ from trident.triton.stub import backend, inputs
 from trident.triton.stub.backend import FINAL, Request, Sender
 from trident.triton.stub.inputs import BadInput
 from trident.triton.stub.model import StubModel, refuse
+from trident.triton.stub.stream import ClientGone
 
 # Triton's /generate hands its own fields on as parameters too; they are no sampling parameters.
 _TRITONS_OWN = {"id", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
+
+ASK_AGAIN_S = 0.1
+"""Asking whether a request is cancelled is a round trip to Triton, too dear for each response."""
 
 
 class TritonPythonModel(StubModel):
@@ -62,8 +67,15 @@ class _Streamed:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
+        self._asked_s = time.monotonic()
 
     def progress(self, texts: list[str]) -> None:
+        """Raises ClientGone within ``ASK_AGAIN_S`` of a gRPC cancel or of a failed write to an HTTP stream."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s > ASK_AGAIN_S:
+            self._asked_s = now_s
+            if self._sender.is_cancelled():
+                raise ClientGone
         self._sender.send(backend.response({"text_output": texts}))
 
     def finish(self, texts: list[str], reasons: list[str]) -> None:  # noqa: ARG002 - the contract's default outputs

@@ -53,8 +53,13 @@ def json_object(name: str, content: str) -> dict[str, Any]:
 
 
 def deadline_s(request: Request) -> float | None:
-    """The request's timeout, which Triton gives in microseconds, 0 for none."""
+    """The request's timeout, which KServe counts in microseconds. Triton's ``/generate`` hands it on as an ordinary
+    parameter only. Raises BadInput."""
     timeout_us: int = request.timeout()
+    if timeout_us <= 0:
+        timeout_us = json.loads(request.parameters() or "{}").get("timeout", 0)
+        if not isinstance(timeout_us, int) or timeout_us < 0:
+            raise BadInput(f"timeout must be a whole number of microseconds, got {timeout_us!r}")
     return timeout_us / 1e6 if timeout_us > 0 else None
 
 

@@ -12,8 +12,15 @@ from trident.triton.stub.detokenizer import Detokenizer
 STOP = FINISH_REASONS.index("stop")
 
 
+class ClientGone(Exception):
+    """Nobody reads the answer any more."""
+
+
 class Answer(Protocol):
-    """Where a request's outcome goes: any number of ``progress``, then one ``finish`` or one ``fail``."""
+    """Where a request's outcome goes: any number of ``progress``, then one ``finish`` or one ``fail``.
+
+    ``progress`` may raise ``ClientGone`` instead: the request is then aborted, and ``fail`` is the last call.
+    """
 
     wants_progress: bool
 

@@ -1,86 +1,10 @@
-"""Triton's Python backend module exists only in its stubs; this one stands in for it at that seam."""
-
 from __future__ import annotations
 
 import sys
-from types import ModuleType
-from typing import Any
+from pathlib import Path
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parent))
 
+import triton_fakes
 
-class Tensor:
-    def __init__(self, name: str, array: Any) -> None:
-        self.name = name
-        self.array = array
-
-    def as_numpy(self) -> Any:
-        return self.array
-
-
-class TritonError:
-    INVALID_ARG, UNSUPPORTED, NOT_FOUND, UNAVAILABLE, CANCELLED, INTERNAL = range(6)
-
-    def __init__(self, message: str, code: int) -> None:
-        self.message = message
-        self.code = code
-
-
-class InferenceResponse:
-    def __init__(self, tensors: Any = (), error: TritonError | None = None) -> None:
-        self.tensors = {tensor.name: tensor.array.tolist() for tensor in tensors}
-        self.error = error
-
-
-class Sender:
-    """Keeps what was sent; ``final`` is the flag of the last."""
-
-    def __init__(self) -> None:
-        self.responses: list[InferenceResponse] = []
-        self.final = False
-
-    def send(self, response: InferenceResponse, flags: int = 0) -> None:
-        assert not self.final, "something was sent after the last response"
-        self.responses.append(response)
-        self.final = bool(flags)
-
-
-class Request:
-    """A request with arrays by input name."""
-
-    def __init__(self, inputs: dict[str, Any], parameters: str = "{}", id: str = "", timeout_us: int = 0) -> None:
-        self.inputs = {name: np.array(value) for name, value in inputs.items()}
-        self.sender = Sender()
-        self._parameters = parameters
-        self._id = id
-        self._timeout_us = timeout_us
-
-    def get_response_sender(self) -> Sender:
-        return self.sender
-
-    def parameters(self) -> str:
-        return self._parameters
-
-    def request_id(self) -> str:
-        return self._id
-
-    def timeout(self) -> int:
-        return self._timeout_us
-
-
-def strings(*texts: str) -> Any:
-    return np.array([text.encode() for text in texts], dtype=object)
-
-
-def _module() -> ModuleType:
-    module: Any = ModuleType("triton_python_backend_utils")
-    module.Tensor = Tensor
-    module.TritonError = TritonError
-    module.InferenceResponse = InferenceResponse
-    module.get_input_tensor_by_name = lambda request, name: (
-        Tensor(name, request.inputs[name]) if name in request.inputs else None
-    )
-    return module  # type: ignore[no-any-return]
-
-
-sys.modules.setdefault("triton_python_backend_utils", _module())
+sys.modules.setdefault("triton_python_backend_utils", triton_fakes.module())

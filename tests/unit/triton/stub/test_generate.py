@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from triton_fakes import Engine, Request, TritonError, strings
+
+from trident.protocol.spec import StubSpec
+from trident.triton.stub import generate
+from trident.triton.stub.engine import EngineUnavailable
+from trident.triton.stub.generate import TritonPythonModel
+from trident.triton.stub.stream import ClientGone
+
+
+def ask(request: Request, engine: Engine | None = None) -> Engine:
+    engine = engine or Engine()
+    model = TritonPythonModel()
+    model.engine = engine  # type: ignore[assignment]
+    model.spec = StubSpec(relays=[], sockets_dir="", start_timeout_s=1, response_share=1, defaults={})
+    model.execute([request])
+    return engine
+
+
+def refusal(request: Request) -> tuple[int, str]:
+    (response,) = request.sender.responses
+    assert request.sender.final and response.error is not None
+    return response.error.code, response.error.message
+
+
+def texts(request: Request) -> list[list[str]]:
+    return [[text.decode() for text in response.tensors["text_output"]] for response in request.sender.responses]
+
+
+def test_request_parameters_become_sampling_without_tritons_own() -> None:
+    parameters = {"temperature": 0.5, "id": "42", "priority": 1, "timeout": 2_000_000, "triton_x": 1}
+    engine = ask(Request({"text_input": strings("hi")}, json.dumps(parameters), id="r1"))
+    (submitted,) = engine.submitted
+    assert submitted["sampling"] == {"temperature": 0.5}
+    assert submitted["request_id"] == "r1"
+    assert submitted["deadline_s"] == 2.0
+
+
+def test_sampling_parameters_tensor_replaces_request_parameters() -> None:
+    inputs = {"text_input": strings("hi"), "sampling_parameters": strings('{"top_p": 0.5, "lora_name": "a"}')}
+    engine = ask(Request(inputs, '{"temperature": 1}'))
+    assert engine.submitted[0]["sampling"] == {"top_p": 0.5}
+    assert engine.submitted[0]["lora_name"] == "a"
+
+
+def test_structured_outputs_as_text_are_read() -> None:
+    engine = ask(Request({"text_input": strings("hi")}, json.dumps({"structured_outputs": '{"regex": "a+"}'})))
+    assert engine.submitted[0]["sampling"] == {"structured_outputs": {"regex": "a+"}}
+
+
+@pytest.mark.parametrize(
+    ("exclude", "expected"), [(None, "hi there"), (False, "hi there"), (True, " there")], ids=["absent", "no", "yes"]
+)
+def test_whole_answer_has_the_prompt_in_front_unless_excluded(exclude: bool | None, expected: str) -> None:
+    inputs: dict[str, Any] = {"text_input": strings("hi")}
+    if exclude is not None:
+        inputs["exclude_input_in_output"] = [exclude]
+    request = Request(inputs)
+    ask(request).answers[0].finish([" there"], ["stop"])
+    assert texts(request) == [[expected]] and request.sender.final
+
+
+def test_stream_sends_each_text_and_marks_the_last() -> None:
+    request = Request({"text_input": strings("hi"), "stream": [True]})
+    answer = ask(request).answers[0]
+    answer.progress(["a"])
+    assert not request.sender.final
+    answer.finish(["b"], ["length"])
+    assert texts(request) == [["a"], ["b"]] and request.sender.final
+
+
+def test_cancelled_stream_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "ASK_AGAIN_S", -1.0)
+    request = Request({"text_input": strings("hi"), "stream": [True]})
+    answer = ask(request).answers[0]
+    answer.progress(["a"])
+    request.sender.cancelled = True
+    with pytest.raises(ClientGone):
+        answer.progress(["b"])
+    answer.fail("cancelled", "the request was cancelled")
+    assert request.sender.responses[-1].error is not None
+    assert request.sender.responses[-1].error.code == TritonError.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("inputs", "parameters", "named"),
+    [
+        ({}, "{}", "'text_input' is missing"),
+        ({"text_input": strings()}, "{}", "'text_input' is empty"),
+        ({"text_input": strings("x"), "stream": [True, False]}, "{}", "'stream' has 2 elements"),
+        ({"text_input": strings("x"), "sampling_parameters": strings("{")}, "{}", "not JSON"),
+        ({"text_input": strings("x"), "sampling_parameters": strings("[]")}, "{}", "got a list"),
+        ({"text_input": strings("x"), "stream": [True], "exclude_input_in_output": [False]}, "{}", "stream = true"),
+        ({"text_input": strings("x")}, '{"timeout": "soon"}', "microseconds"),
+        ({"text_input": strings("x")}, '{"lora_name": 7}', "lora_name must be a string"),
+    ],
+)
+def test_input_that_cannot_be_understood_is_refused(inputs: dict[str, Any], parameters: str, named: str) -> None:
+    request = Request(inputs, parameters)
+    assert ask(request).submitted == []
+    code, message = refusal(request)
+    assert code == TritonError.INVALID_ARG and named in message
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (EngineUnavailable("no engine"), TritonError.UNAVAILABLE),
+        (OverflowError("too large"), TritonError.INVALID_ARG),
+        (RuntimeError("a bug"), TritonError.INTERNAL),
+    ],
+    ids=["unavailable", "overflow", "bug"],
+)
+def test_request_that_cannot_be_submitted_still_ends(problem: Exception, code: int) -> None:
+    request = Request({"text_input": strings("x")})
+    ask(request, Engine(problem))
+    assert refusal(request)[0] == code
