@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -30,6 +31,9 @@ CANNOT_START = 3
 WARM_UP_TIMEOUT_S = 600
 WARM_UP_TOKENS = 64
 """On some CPU builds a cold worker dies (SIGILL) when its first prefill has 3 tokens; 32 are enough (measured)."""
+WARM_UP_SAMPLING = ({"temperature": 0.0}, {"top_p": 0.9}, {"top_p": 0.9, "top_k": 20})
+"""The kinds with GPU kernels of their own: the first request of a kind compiles them, and the engine stands still for
+two seconds (measured on an H100)."""
 
 
 def run(spec: HostSpec) -> int:
@@ -115,12 +119,13 @@ class _Host:
         return 1 if self._lost else 0
 
     async def _warm_up(self, client: AsyncMPClient, intake: Intake) -> None:
-        """One prefill and one token on each engine; also proves that they answer."""
+        """One prefill and two tokens of each kind on each engine; also proves that they answer."""
         config = self._launched.config.model_config
         length = min(WARM_UP_TOKENS, config.max_model_len - 2)
         ids = [1 + i % 50 for i in range(length)]
-        sampling = {"max_tokens": 2, "temperature": 0.0, "ignore_eos": True, "detokenize": False}
-        for replica in range(self._launched.config.parallel_config.data_parallel_size):
+        replicas = range(self._launched.config.parallel_config.data_parallel_size)
+        for replica, kind in itertools.product(replicas, WARM_UP_SAMPLING):
+            sampling = {"max_tokens": 2, "ignore_eos": True, "detokenize": False, **kind}
             admitted = await intake.admit(Submit(0, "warm-up", None, ids, sampling, replica=replica))
             if not isinstance(admitted, tuple):
                 raise RuntimeError(f"the warm-up request was refused: {admitted.message}")
