@@ -1,12 +1,13 @@
 """Proves that engine host, OpenAI server and Triton stubs work together on this machine, and takes first figures.
 
-``smoke.sh`` runs it on a GPU machine. On a CPU it takes the demo model, ``--build cpu --streams 8 16 --tokens 32``.
+``smoke.sh`` runs it on a GPU machine. On a CPU it takes the demo model, ``--build cpu --plan "k8 o8" --tokens 32``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -33,6 +34,10 @@ SHM = Path("/dev/shm")
 HTTP, GRPC, METRICS, OPENAI = 18000, 18001, 18002, 19000
 PROMPT = "what is the capital of a country and how many tokens does one engine step make"
 KSERVE, V1 = f"http://127.0.0.1:{HTTP}/v2/models", f"http://127.0.0.1:{OPENAI}"
+PLAN = "k64 k64 o64 k256 o256 k512 o512 k64 o64 k256 o256 k512 o512 4:0.5 k256 k512 8:1 k256 k512"
+"""Door (KServe, OpenAI) and streams of one measurement each; stubs:share is another tritonserver; pin and unpin move
+the engine core to CPUs of its own and back."""
+PINNED_CPUS = 4
 WAVES = 4
 """Requests for each stream of a measurement."""
 
@@ -169,6 +174,7 @@ def measure(
     """One row: throughput, latency and what each process spent for a token."""
     parts = served.parts()
     before = {name: _cpu_s(process) for name, process in parts.items()}
+    delay_before_s = _run_delay_s(parts["engine core"])
     client_before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = load.run(
         target,
@@ -200,15 +206,25 @@ def measure(
         "requests": result.requests,
         "failed": result.failed,
         "seconds": round(result.seconds, 1),
+        "engine_core_waited_for_cpu_s": round(_run_delay_s(parts["engine core"]) - delay_before_s, 2),
         "cpu_us_per_token": cpu,
     }
     report.rows.append(row)
-    report.say(f"{target.name} {setup} c={c}: {result.summary()}, p99 {row['ttft_p99_ms']} ms; µs/token {cpu}")
+    report.say(
+        f"{target.name} {setup} c={c}: {result.summary()}, p99 {row['ttft_p99_ms']} ms, e2e {row['e2e_p50_s']} s; "
+        f"core waited {row['engine_core_waited_for_cpu_s']} s; µs/token {cpu}"
+    )
 
 
 def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return times.user + times.system
+
+
+def _run_delay_s(process: psutil.Process) -> float:
+    """How long its threads were ready to run and had no CPU."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
 
 
 def check_end(report: Report, served: Server) -> None:
@@ -256,17 +272,36 @@ def _names(folder: Path) -> set[str]:
 
 
 def take_figures(report: Report, served: Server, asked: argparse.Namespace) -> None:
-    """Both doors in turn, then other settings of the stubs, while there is time."""
-    kserve, openai = streams.kserve(HTTP), streams.openai(OPENAI, served.place.model.name)
-    measure(report, served, kserve, "warm-up", asked, min(asked.streams))
-    for c, door in [(c, door) for _ in range(asked.rounds) for c in asked.streams for door in (kserve, openai)]:
-        if report.time_left(asked, 90):
-            measure(report, served, door, f"{asked.stubs} stubs", asked, c)
-    for stubs, share in ((asked.stubs, 0.5), (2 * asked.stubs, 1.0)):
-        if report.time_left(asked, 120):
-            report.say(f"{stubs} stubs, share {share}: ready after {served.replace_triton(stubs, share):.1f} s")
-            for c in asked.streams[1:]:
-                measure(report, served, kserve, f"{stubs} stubs, share {share}", asked, c)
+    """Walks through the plan while there is time."""
+    doors = {"k": streams.kserve(HTTP), "o": streams.openai(OPENAI, served.place.model.name)}
+    setup, pinned = f"{asked.stubs} stubs", ""
+    for step in asked.plan.split():
+        if not report.time_left(asked, 90):
+            report.say(f"no time for {step}")
+        elif step[0] in doors and step[1:].isdigit():
+            measure(report, served, doors[step[0]], setup + pinned, asked, int(step[1:]))
+        elif step in ("pin", "unpin"):
+            pinned = pin(served, step == "pin")
+        else:
+            stubs, _, share = step.partition(":")
+            setup, pinned = f"{stubs} stubs, share {share}", pin(served, False)
+            report.say(f"{setup}: ready after {served.replace_triton(int(stubs), float(share)):.1f} s")
+
+
+def pin(served: Server, apart: bool) -> str:
+    """Gives the engine core four CPUs of its own, or takes them back; returns what to call it."""
+    everything = set(range(os.cpu_count() or 1))
+    own: set[int] = set()
+    for cpu in sorted(everything):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+        if len(own) < min(PINNED_CPUS, len(everything) // 2):
+            own |= {int(part) for span in siblings.split(",") for part in span.split("-")}
+    parts = {**served.parts(), "client": psutil.Process()}
+    for name, process in parts.items():
+        cpus = own if name == "engine core" else everything - own
+        for thread in process.threads():
+            os.sched_setaffinity(thread.id, cpus if apart else everything)
+    return f", engine core on its own {sorted(own)}" if apart else ""
 
 
 def run(report: Report, asked: argparse.Namespace, place: Place) -> None:
@@ -279,7 +314,7 @@ def run(report: Report, asked: argparse.Namespace, place: Place) -> None:
         check_bad_requests(report)
         check_metrics(report, place.logs)
         take_figures(report, served, asked)
-        if report.time_left(asked, 80):
+        if not asked.no_kill and report.time_left(asked, 80):
             check_kill(report, served)
         check_end(report, served)
     finally:
@@ -302,8 +337,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stub-python", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--stubs", type=int, default=4)
-    parser.add_argument("--streams", type=int, nargs="+", default=[64, 256, 512])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--plan", default=PLAN)
+    parser.add_argument("--no-kill", action="store_true", help="leave out the kill -9")
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--words", type=int, default=54)
     parser.add_argument("--clients", type=int, default=6)

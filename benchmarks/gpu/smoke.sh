@@ -16,6 +16,9 @@ echo "$source/src" >"$HOME/stubenv/lib/python3.12/site-packages/trident.pth"
 setup_s=$(($(date +%s) - begun))
 echo "set up in $setup_s s; Trident $(cat .gpu-d/commit)"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+# What the import costs when files are in memory; taken while the engine compiles.
+(sleep 60 && cd / && PYTHONPATH=$HOME/site:$source/src python3 -X importtime -c 'import trident.engine.host' \
+    2>"$OUT/importtime.txt") &
 PYTHONPATH=$HOME/site:$source/src:$source/benchmarks TRIDENT_STATE_DIR=$HOME/st PYTHONUNBUFFERED=1 \
     timeout $((585 - setup_s)) python3 "$source/benchmarks/gpu/smoke.py" \
     --model "$HOME/q06" --engine '{"load_format": "dummy", "max_model_len": 4096, "gpu_memory_utilization": 0.8}' \
