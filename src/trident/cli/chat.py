@@ -81,6 +81,8 @@ def chat(
     given = {"max_tokens": max_tokens, "temperature": temperature}
     conversation.options = {option: value for option, value in given.items() if value is not None}
     if sys.stdin.isatty() and sys.stdout.isatty():
+        # A script's background job inherits SIGINT ignored, and Ctrl-C would stop no answer.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _talk(conversation)
     else:
         _script(conversation, (line.decode("utf-8", "replace") for line in sys.stdin.buffer))
