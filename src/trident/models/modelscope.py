@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from trident.models.hub import Refusal, Report, Source, innermost
 from trident.models.progress import warnings_reported, without_bars
 
 REVISION = "master"
+CONNECT_TIMEOUT_S = 5.0
 
 
 class ModelScope:
@@ -39,6 +43,7 @@ class ModelScope:
         with _translated(), _quiet(lambda _: None):
             from modelscope_hub.api import HubApi
 
+            _reach(_endpoint())
             endpoint, token = _access(model_id)
             listed = HubApi(endpoint=endpoint, token=token).list_repo_files(
                 model_id, "model", revision=REVISION, recursive=True
@@ -74,6 +79,22 @@ def _access(model_id: str) -> tuple[str, str | None]:
 
     config = HubConfig()
     return HubApi(config).resolve_endpoint_for_read(model_id), config.token
+
+
+def _endpoint() -> str:
+    from modelscope_hub.config import HubConfig
+
+    return str(HubConfig().endpoint)
+
+
+def _reach(endpoint: str) -> None:
+    """Raises OSError when nobody listens there: without a network the library tries for 15 s and then says no more
+    than that its time is over. Behind a proxy nothing can be known beforehand."""
+    place = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    proxies = getproxies()
+    if place.hostname and not (proxies.get(place.scheme) or proxies.get("all")):
+        port = place.port or (80 if place.scheme == "http" else 443)
+        socket.create_connection((place.hostname, port), CONNECT_TIMEOUT_S).close()
 
 
 def _cache_dir() -> Path:
@@ -122,4 +143,6 @@ def _refusal(error: Exception) -> Refusal:
         return Refusal("space", "the disk is full", "free some space, or move the cache with MODELSCOPE_CACHE")
     if isinstance(error, PermissionError):
         return Refusal("broken", f"its cache cannot be written ({error})", "set MODELSCOPE_CACHE to a folder of yours")
-    return Refusal("unreachable", f"no connection ({innermost(error)})")
+    # The library's own words for a time that is over are Chinese, whatever the user's language is.
+    why = "no answer in time" if "Deadline" in type(error).__name__ else innermost(error)
+    return Refusal("unreachable", f"no connection ({why})")

@@ -15,9 +15,11 @@ from trident.models.hub import Hub, Refusal, download, is_as_expected
 from trident.models.huggingface import HuggingFace
 from trident.models.modelscope import ModelScope
 
+MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
+# A page of a hub, or an id with a slash too many.
+ADDRESS = re.compile(rf"https?://[^/]+/(?:models/)?({MODEL_ID.pattern})(?:[/?#].*)?|({MODEL_ID.pattern})/+")
 DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / DEMO
-MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 Report = Callable[[str], None]
 
 
@@ -66,6 +68,8 @@ def _refuse_what_is_no_id(model: str, folder: Path) -> None:
     looks_like_path = model.startswith(("/", ".", "~")) or "\\" in model
     if not looks_like_path and MODEL_ID.fullmatch(model):
         return
+    if inside := ADDRESS.fullmatch(model):
+        raise ModelNotFound(f"There is no model {model}", "it is no id", f"write {inside[1] or inside[2]}")
     if looks_like_path or "/" in model:
         raise ModelNotFound(
             f"There is no model {model}", f"the folder does not exist{_beside(folder)}", "give its path"

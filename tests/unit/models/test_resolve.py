@@ -102,6 +102,8 @@ def test_folder_wins_over_an_id(
         ("demmo", "did you mean demo?"),
         ("", "neither demo"),
         ("a b/c", "does not exist"),
+        ("Qwen/Qwen3-0.6B/", "it is no id"),
+        ("https://modelscope.cn/models/Qwen/Qwen3-0.6B/files", "it is no id"),
     ],
 )
 def test_name_that_leads_nowhere(ask: Asker, no_network: list[object], typed: str, why: str) -> None:
