@@ -36,6 +36,11 @@ COMMANDS = {
 }
 
 UNEXPECTED_EXIT_CODE = 1
+USAGE_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
+
+# typer brings a click of its own and exports of its errors only this one's subclass.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
@@ -88,14 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_debugging = "--debug" in given
     given = [word for word in given if word != "--debug"]
     try:
-        build_app(given)(args=given, prog_name="trident")
+        # With standalone_mode typer would print usage errors in a form of its own, a box.
+        code = build_app(given)(args=given, prog_name="trident", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        show.usage(error)
+        sys.exit(USAGE_EXIT_CODE)
     except TridentError as error:
         if is_debugging:
             raise
         show.error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(INTERRUPTED_EXIT_CODE)
     except Exception as error:  # the last place where a defect can be told in a useful way
         if is_debugging:
             raise

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trident.errors import TridentError
 
@@ -31,6 +31,18 @@ def error(problem: TridentError) -> None:
     """Three plain lines."""
     for text in problem.lines():
         note(text)
+
+
+def usage(problem: Any) -> None:
+    """Three lines about a command line that typer cannot take; the help itself where no command is named."""
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        problem.show()
+        return
+    context = getattr(problem, "ctx", None)
+    how = context.get_usage().partition(":")[2].strip() if context else "trident COMMAND"
+    note(problem.format_message().replace("Value error, ", "").rstrip("."))
+    note(f"  why:  the command is used as {' '.join(how.split())}")
+    note(f"  next: see {context.command_path if context else 'trident'} --help")
 
 
 def defect(problem: BaseException) -> None:

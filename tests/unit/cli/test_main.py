@@ -94,3 +94,19 @@ def test_command_without_a_server_ends_with_4(command: str) -> None:
         "  why:  there is none of that name",
         "  next: start one: trident serve --name nobody",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("serve", "demo", "more"), "unexpected extra argument"),
+        (("serve", "--http-port"), "requires an argument"),
+        (("logs", "-n", "-3"), "greater than or equal to 0"),
+        (("setup", "--engine", "rocm"), "is not one of"),
+    ],
+)
+def test_wrong_usage_is_three_lines(words: tuple[str, ...], cause: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert [line[:7] for line in done.stderr.splitlines()[1:]] == ["  why: ", "  next:"]
+    assert cause in done.stderr
