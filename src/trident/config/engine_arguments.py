@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trident.config.load import literal
+from trident.config.load import Written, literal
 from trident.errors import ConfigurationError, EnvironmentBroken
 
 Table = Literal["engine", "openai"]
@@ -76,6 +76,8 @@ class Argument:
             return text
         if self.choices and text in self.choices:
             return text
+        if self.type == "list[str]" and not text.startswith("["):
+            return self.checked(text)  # a key of digits is a text too
         return self.checked(literal(text.lower() if text in ("True", "False") else text))
 
     def checked(self, value: Any) -> Any:
@@ -88,8 +90,11 @@ class Argument:
             return value
         if self.type == "int":
             return _whole_number(self.name, value)
-        if self.type.startswith("list[") and not isinstance(value, list):
-            return [value]
+        if self.type.startswith("list["):
+            values = value if isinstance(value, list) else [value]
+            if self.type == "list[str]" and not all(isinstance(one, str) and one for one in values):
+                raise ValueError("it should be a text or a list of texts, none of them empty")
+            return values
         self._check_kind(value)
         return value
 
@@ -195,7 +200,7 @@ class EngineArguments:
         if argument is None or name in OURS:
             raise self._unknown(name, where)
         try:
-            return argument.checked(value)
+            return argument.from_text(value) if isinstance(value, Written) else argument.checked(value)
         except ValueError as error:
             raise _bad(where, value, error) from error
 

@@ -24,6 +24,11 @@ else:
 FILE_NAME = "trident.toml"
 PREFIX = "TRIDENT_"
 PASS_THROUGH = ("engine", "openai")
+TABLES = {
+    name
+    for name, field in Config.model_fields.items()
+    if name in PASS_THROUGH or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
+}
 NOT_SETTINGS = {
     # Variables of Trident that move or tell things and are no part of the configuration.
     "TRIDENT_DATA_DIR",
@@ -31,6 +36,12 @@ NOT_SETTINGS = {
     "TRIDENT_STATUS_FD",
     "TRIDENT_CONFIG",
 }
+
+
+class Written(str):
+    """The text of a variable for vLLM: what it means depends on the argument, as ``12`` may be a number or a key."""
+
+    __slots__ = ()
 
 
 def settings() -> Iterator[tuple[tuple[str, ...], str, FieldInfo]]:
@@ -69,17 +80,27 @@ def load(
 def _read_file(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
     named = file or (Path(environ["TRIDENT_CONFIG"]) if environ.get("TRIDENT_CONFIG") else None)
     path = named or Path(FILE_NAME)
-    if not path.is_file():
+    if not path.exists():
         if named is None:
             return {}
         raise ConfigurationError(
             f"Cannot read the configuration {path}", "there is no such file", "give the right path with --config"
         )
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return values
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"Cannot read the configuration {path}", str(error), "correct that line") from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot read the configuration {path}", error.strerror or str(error), "make it readable, or name another"
+        ) from error
+    for name, value in values.items():
+        # Checked here, as a flag of that table would silently take its place.
+        if name in TABLES and not isinstance(value, dict):
+            raise ConfigurationError(
+                f"Bad setting {name}", f"it is a table (got {value!r})", f"write [{name}] and its settings below it"
+            )
+    return values
 
 
 def _from_environment(environ: Mapping[str, str], places: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -90,7 +111,7 @@ def _from_environment(environ: Mapping[str, str], places: Mapping[str, tuple[str
         name = variable.removeprefix(PREFIX).lower()
         table, _, key = name.partition("__")
         if table in PASS_THROUGH and key:
-            values.setdefault(table, {})[key] = literal(environ[variable])
+            values.setdefault(table, {})[key] = Written(environ[variable])
         elif name in places:
             _place(values, places[name], name, _listed(name, environ[variable]))
         else:

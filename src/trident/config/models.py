@@ -7,15 +7,29 @@ Field names are unique over all sections, so that each has one flag (``http_port
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trident.config import paths
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+# Numbers that other programs are told: Triton takes no more for a time, no infinity, and INT32 for max_tokens.
+Seconds = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+LARGEST_INT32 = 2**31 - 1
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def _is_name(text: str) -> str:
+    # These become folders: "..", which would leave the run directory, must not pass, nor what looks like an option.
+    if not NAME.fullmatch(text):
+        raise ValueError("it should be 1 to 100 letters, digits, dots, dashes or underscores, not a dot or dash first")
+    return text
+
+
+ModelName = Annotated[str, AfterValidator(_is_name)]
 EngineBuild = Literal["auto", "cpu", "cuda"]
 Hub = Literal["auto", "huggingface", "modelscope"]
 
@@ -65,8 +79,12 @@ class Contracts(Section):
 
     generate_name: ModelName = Field("generate", description="Name of the model with Triton's vLLM backend contract.")
     recipe_name: ModelName = Field("qwen3_vllm", description="Name of the model with the recipe's contract.")
-    recipe_max_tokens: int = Field(512, ge=1, description="The recipe contract's max_tokens when none is sent.")
-    recipe_temperature: float = Field(0.7, ge=0, description="The recipe contract's temperature when none is sent.")
+    recipe_max_tokens: int = Field(
+        512, ge=1, le=LARGEST_INT32, description="The recipe contract's max_tokens when none is sent."
+    )
+    recipe_temperature: float = Field(
+        0.7, ge=0, allow_inf_nan=False, description="The recipe contract's temperature when none is sent."
+    )
     recipe_top_p: float = Field(0.95, gt=0, le=1, description="The recipe contract's top_p.")
     recipe_stop: tuple[str, ...] = Field(
         ("<|endoftext|>", "<|im_end|>"), description="The recipe contract's stop strings."
@@ -102,12 +120,11 @@ class Stubs(Section):
 class Supervision(Section):
     """How children are started, watched and stopped."""
 
-    start_timeout_s: float = Field(900.0, gt=0, description="Longest time for the server to become ready.")
-    stop_timeout_s: float = Field(15.0, gt=0, description="Longest time for a child to stop before it is killed.")
-    heartbeat_s: float = Field(1.0, gt=0, description="Seconds between two round trips through the engine.")
-    heartbeat_timeout_s: float | None = Field(
+    start_timeout_s: Seconds = Field(900.0, description="Longest time for the server to become ready.")
+    stop_timeout_s: Seconds = Field(15.0, description="Longest time for a child to stop before it is killed.")
+    heartbeat_s: Seconds = Field(1.0, description="Seconds between two round trips through the engine.")
+    heartbeat_timeout_s: Seconds | None = Field(
         None,
-        gt=0,
         description="An engine that does not answer a round trip for so long is counted as lost; by default 5 on a "
         "GPU, and 60 on a CPU, where one step may take long.",
     )
@@ -141,7 +158,13 @@ class Config(Section):
     @field_validator("engine", "openai")
     @classmethod
     def _underscores(cls, table: dict[str, Any]) -> dict[str, Any]:
-        return {key.replace("-", "_"): value for key, value in table.items()}
+        named: dict[str, Any] = {}
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            if name in named:
+                raise ValueError(f"{name} is there twice, once with dashes and once with underscores")
+            named[name] = value
+        return named
 
     @property
     def run_dir(self) -> Path:

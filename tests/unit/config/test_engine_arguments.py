@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from trident.config import load
 from trident.config.engine_arguments import EngineArguments, Given
 from trident.errors import ConfigurationError, EnvironmentBroken
 
@@ -59,6 +60,8 @@ def arguments(tmp_path: Path) -> EngineArguments:
         ("revision", "123", "engine", "123"),
         ("hf_overrides", '{"a": 1}', "engine", {"a": 1}),
         ("middle", "one", "engine", ["one"]),
+        ("middle", "12", "engine", ["12"]),
+        ("middle", '["one", "2"]', "engine", ["one", "2"]),
         ("compilation_config", "3", "engine", 3),
         ("chat_template", "t.jinja", "openai", "t.jinja"),
     ],
@@ -175,3 +178,24 @@ def test_damaged_list_is_explained(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(EnvironmentBroken, match="The engine environment is damaged"):
             EngineArguments.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("REVISION", "12", "12"),
+        ("MIDDLE", "12", ["12"]),
+        ("MAX_MODEL_LEN", "4k", 4000),
+        ("ENFORCE_EAGER", "true", True),
+    ],
+)
+def test_variable_means_what_its_argument_takes(
+    arguments: EngineArguments, name: str, text: str, value: object
+) -> None:
+    config = load(environ={f"TRIDENT_ENGINE__{name}": text})
+    assert arguments.check({"engine": config.engine})["engine"] == {name.lower(): value}
+
+
+def test_list_of_texts_takes_nothing_else(arguments: EngineArguments) -> None:
+    with pytest.raises(ConfigurationError, match="a text or a list of texts"):
+        arguments.check({"engine": {"middle": [12]}})
