@@ -20,6 +20,7 @@ BAD_SAMPLING: list[tuple[dict[str, Any], str]] = [
     ({"seed": 0.02}, "seed"),
     ({"seed": 2**70}, "64 bits"),
     ({"seed": "x"}, "seed"),
+    ({"seed": 2**64 - 1, "n": 2, "temperature": 1}, "seed must be at most 2**64 - n"),
     ({"n": 0}, "n must be"),
     ({"n": 2, "temperature": 0}, "n must be 1"),
     ({"ignore_eos": "maybe"}, "ignore_eos"),
@@ -33,6 +34,10 @@ BAD_SAMPLING: list[tuple[dict[str, Any], str]] = [
     ({"extra_args": "x"}, "extra_args"),
     ({"structured_outputs": {"regex": "[", "json": "{}"}}, "structured outputs"),
     ({"structured_outputs": {"json": "{"}}, "Invalid JSON"),
+    ({"structured_outputs": {"json": {}, "strict": True}}, "'structured_outputs' has no 'strict'"),
+    # Accepted by vLLM and given up by its engine: an error, not an empty answer.
+    ({"structured_outputs": {"json": {"$ref": "#"}}}, "the engine failed on this request"),
+    ({"prompt_logprob_token_ids": [1]}, "unknown sampling parameter 'prompt_logprob_token_ids'"),
     ({"max_token": 5}, "did you mean 'max_tokens'"),
     ({"_eos_token_id": 5}, "unknown sampling parameter '_eos_token_id'"),
     ({"lora_name": "none"}, "LoRA"),
@@ -61,6 +66,13 @@ def test_sampling_parameters_that_are_no_object_are_refused(server: Served, cont
     answer = server.generate("Hello", sampling_parameters=content)
     assert answer.status_code == 400
     assert "sampling_parameters" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("depth", [101, 980, 990, 5000])
+def test_nesting_that_a_decoder_cannot_follow_is_refused(server: Served, depth: int) -> None:
+    answer = server.generate("Hello", sampling_parameters='{"extra_args": {"a": ' + "[" * depth + "]" * depth + "}}")
+    assert answer.status_code == 400
+    assert "nests deeper than 100 levels" in answer.json()["error"]
 
 
 def test_empty_prompt_is_refused(server: Served) -> None:

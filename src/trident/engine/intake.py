@@ -15,7 +15,7 @@ import msgspec
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError
 from vllm.renderers.inputs.preprocess import parse_model_prompt
-from vllm.sampling_params import SamplingParams
+from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.parallel_sampling import ParentRequest
@@ -28,10 +28,22 @@ log = logging.getLogger("trident.intake")
 LONG_PROMPT_CHARACTERS = 8_000
 """Longer prompts are tokenised on a thread, so that nobody waits for them."""
 
-_INTERNAL = {"output_kind", "skip_clone", "output_text_buffer_length", "flat_logprobs", "stream_interval"}
+_INTERNAL = {
+    "output_kind",
+    "skip_clone",
+    "output_text_buffer_length",
+    "flat_logprobs",
+    "stream_interval",
+    "prompt_logprob_token_ids",  # an array of numpy, which no client's message can be
+}
 SAMPLING_NAMES = sorted(
     name for name in SamplingParams.__struct_fields__ if not name.startswith("_") and name not in _INTERNAL
 )
+_NESTED: dict[str, Any] = {
+    "structured_outputs": StructuredOutputsParams,
+    "repetition_detection": RepetitionDetectionParams,
+}
+"""msgspec overlooks a name that these do not have, and the client would believe it obeyed."""
 
 
 class Refused(Exception):
@@ -85,6 +97,10 @@ class Intake:
         self._check_decodable(request)
         resolved = request.sampling_params
         assert resolved is not None and request.prompt_token_ids is not None
+        sequences = _sequences(request)
+        seed = sequences[-1].sampling_params.seed if sequences[-1].sampling_params is not None else None
+        if seed is not None and seed >= 2**64:  # a sequence's seed is the request's plus its index
+            raise Refused("invalid", f"seed must be at most 2**64 - n with n = {resolved.n}, got {resolved.seed}")
         accepted = Accepted(
             id=submit.id,
             prompt_token_ids=request.prompt_token_ids,
@@ -96,7 +112,7 @@ class Intake:
             skip_special_tokens=resolved.skip_special_tokens,
             spaces_between_special_tokens=resolved.spaces_between_special_tokens,
         )
-        return accepted, _sequences(request)
+        return accepted, sequences
 
     async def _rendered(self, submit: Submit) -> Any:
         renderer = self._inputs.renderer
@@ -115,8 +131,8 @@ class Intake:
     def _check_decodable(self, request: EngineCoreRequest) -> None:
         try:
             self._decode(self._encode(request))
-        except (msgspec.MsgspecError, OverflowError) as error:
-            raise Refused("invalid", f"a sampling parameter has the wrong type: {error}") from error
+        except (msgspec.MsgspecError, OverflowError, RecursionError) as error:
+            raise Refused("invalid", f"the engine cannot read a sampling parameter: {error}") from error
 
 
 def sampling_params(submit: Submit) -> SamplingParams:
@@ -128,6 +144,10 @@ def sampling_params(submit: Submit) -> SamplingParams:
             close = difflib.get_close_matches(name, SAMPLING_NAMES, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise Refused("invalid", f"unknown sampling parameter {name!r}{hint}")
+    for name, kind in _NESTED.items():
+        inner = given.get(name)
+        for unknown in sorted(inner.keys() - kind.__dataclass_fields__.keys()) if isinstance(inner, dict) else ():
+            raise Refused("invalid", f"sampling parameter {name!r} has no {unknown!r}")
     if submit.resume_from:
         for name in ("max_tokens", "min_tokens"):
             if isinstance(given.get(name), int):

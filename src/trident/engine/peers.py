@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +56,10 @@ class Peer:
         try:
             sockets.send(self._socket, codec.encode(message))
         except sockets.PeerNotReading:
-            log.error("stub %s (pid %d) does not read; dropping it", self.name, self.pid)
+            log.error("stub %s (pid %d) does not read; ending it", self.name, self.pid)
+            # Living on, it would wait for ever for answers that were thrown away; its death is seen by the supervisor.
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             self._on_death(self)
 
     def forget(self, id: int) -> list[Sequence]:

@@ -11,6 +11,7 @@ import zmq
 import zmq.asyncio
 from vllm.v1.engine import EngineCoreOutputs, EngineCoreRequest
 from vllm.v1.engine.core_client import AsyncMPClient
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from trident.engine.intake import Intake
 from trident.engine.ledger import Account, Ledger
@@ -83,7 +84,7 @@ class Relay:
             sender, frame = await inbound.recv_multipart()  # type: ignore[misc]
             try:
                 message = self._codec.decode(frame)
-            except msgspec.ValidationError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 log.error("a message from pid %s is not of the protocol: %s", sender, error)
                 continue
             if isinstance(message, Hello):
@@ -135,8 +136,15 @@ class Relay:
             peer.timers[submit.id] = asyncio.get_running_loop().call_later(
                 max(0.0, submit.deadline_s), self._overdue, peer, submit.id, submit.deadline_s
             )
-        for request in requests:
-            await self._client.add_request_async(request)
+        try:
+            for request in requests:
+                await self._client.add_request_async(request)
+        except EngineDeadError:
+            raise  # everybody's end, and told to everybody
+        except Exception as error:
+            log.exception("request %s cannot be handed to the engine", submit.request_id)
+            self._cancel(peer.forget(submit.id))
+            peer.send(self._codec, Rejected(submit.id, "internal", f"cannot be handed to the engine: {error}"))
 
     def _open(self, peer: Peer, id: int, index: int, request: EngineCoreRequest, n: int) -> Sequence:
         sequence = Sequence(peer, id, index, request.request_id, Account(request, n))

@@ -11,6 +11,10 @@ FINAL = 1
 """TRITONSERVER_RESPONSE_COMPLETE_FINAL of Triton's C API. While a configuration is auto-completed the module has none
 of its classes and constants, so nothing of it may be touched on import."""
 
+LONGEST_MESSAGE_BYTES = 1500
+"""gRPC carries a message in a header of at most 8 KiB, in which bytes beyond ASCII take three times their size; a
+client that gets a larger one sees only that."""
+
 Request = Any
 Sender = Any
 
@@ -38,7 +42,14 @@ def response(outputs: dict[str, list[str]]) -> Any:
 
 def error(code: str, message: str) -> Any:
     """An error response; ``code`` is one of the protocol's ``REJECTION_CODES``, or "cancelled" by the client."""
-    return pb.InferenceResponse(error=pb.TritonError(message, getattr(pb.TritonError, _CODES[code])))
+    return pb.InferenceResponse(error=pb.TritonError(_shortened(message), getattr(pb.TritonError, _CODES[code])))
+
+
+def _shortened(message: str) -> str:
+    text = message.encode("utf-8", "backslashreplace")
+    if len(text) > LONGEST_MESSAGE_BYTES:
+        text = text[:LONGEST_MESSAGE_BYTES] + " …".encode()
+    return text.decode("utf-8", "ignore")
 
 
 def array(request: Request, name: str) -> Any | None:

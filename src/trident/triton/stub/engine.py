@@ -82,11 +82,11 @@ class Engine:
         self._streams[id] = Stream(id, self._links.index(link), answer)
         try:
             link.send(Submit(id=id, **request))
-        except sockets.PeerNotReading as error:
-            del self._streams[id]
-            raise EngineUnavailable("the engine is not there; it may be restarting, try again soon") from error
-        except BaseException:
-            del self._streams[id]
+        except Exception as error:
+            if self._streams.pop(id, None) is None:
+                return id  # the host was lost meanwhile, and that has been answered
+            if isinstance(error, sockets.PeerNotReading):
+                raise EngineUnavailable("the engine is not there; it may be restarting, try again soon") from error
             raise
         return id
 
@@ -160,7 +160,11 @@ class Engine:
         elif isinstance(message, Accepted):
             stream = self._streams.get(message.id)
             if stream is not None and self._tokenizer is not None:
-                stream.accept(message, self._tokenizer, self._added)
+                try:
+                    stream.accept(message, self._tokenizer, self._added)
+                except Exception as error:
+                    log.exception("request %d cannot be begun", stream.id)
+                    self._give_up(stream, error)
         elif isinstance(message, Rejected):
             self._fail(message.id, message.code, message.message)
         elif isinstance(message, EngineReady):
@@ -177,7 +181,13 @@ class Engine:
             stream = streams.get(delta.id)
             if stream is None:
                 continue  # aborted; its last tokens were on their way
-            if stream.take(delta):
+            try:
+                stopped = stream.take(delta)
+            except Exception as error:
+                log.exception("the tokens of request %d cannot be read", stream.id)
+                self._give_up(stream, error)
+                continue
+            if stopped:
                 self._tell_host(stream, Stopped(delta.id, delta.index))
             if stream.finished or (not stream.started and stream.answer.wants_progress):
                 urgent[delta.id] = stream
@@ -204,23 +214,33 @@ class Engine:
 
     def _answer(self, stream: Stream) -> None:
         self._dirty.pop(stream.id, None)
-        if stream.finished:
-            self._streams.pop(stream.id, None)
+        if stream.id not in self._streams:
+            return  # failed or aborted by a message that came together with its tokens
         try:
             stream.answer_now()
         except ClientGone:
             self._fail(stream.id, "cancelled", "the request was cancelled")
             self._tell_host(stream, Abort([stream.id]))
-        except Exception:
+        except Exception as error:
             log.exception("answering request %d failed", stream.id)
-            if self._streams.pop(stream.id, None) is not None:
-                self._tell_host(stream, Abort([stream.id]))
+            self._give_up(stream, error)
+        else:
+            if stream.finished:
+                self._streams.pop(stream.id, None)
 
     def _fail(self, id: int, code: str, message: str) -> None:
         stream = self._streams.pop(id, None)
         self._dirty.pop(id, None)
         if stream is not None:
-            stream.answer.fail(code, message)
+            try:
+                stream.answer.fail(code, message)
+            except Exception:
+                log.exception("request %d cannot be told that it has failed", id)
+
+    def _give_up(self, stream: Stream, error: Exception) -> None:
+        """A defect that one request brings to light must not end the thread that answers all."""
+        self._fail(stream.id, "internal", f"the answer could not be sent: {error}")
+        self._tell_host(stream, Abort([stream.id]))
 
     def _lost(self, link: Link) -> None:
         host = self._links.index(link)

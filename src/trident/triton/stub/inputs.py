@@ -8,6 +8,10 @@ from typing import Any
 from trident.triton.stub import backend
 from trident.triton.stub.backend import Request
 
+DEEPEST = 100
+"""Levels of lists and objects in JSON that clients send. Decoders recurse, the engine's own among them, and one that
+runs out of stack takes its process along."""
+
 
 class BadInput(Exception):
     """The request cannot be understood; the message is for the client."""
@@ -42,13 +46,20 @@ def number(request: Request, name: str) -> int | float | None:
 
 
 def json_object(name: str, content: str) -> dict[str, Any]:
-    """A JSON object sent as text. Raises BadInput."""
+    """A JSON object sent as text, of values that can be sent on. Raises BadInput."""
     try:
         value = json.loads(content)
     except json.JSONDecodeError as error:
         raise BadInput(f"input {name!r} must be a JSON object, but it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadInput(f"input {name!r} nests deeper than {DEEPEST} levels") from error
+    except ValueError as error:  # Python reads no integer of more than 4300 digits
+        raise BadInput(f"input {name!r} has an integer of thousands of digits; the largest is 2**64 - 1") from error
     if not isinstance(value, dict):
         raise BadInput(f"input {name!r} must be a JSON object, got {_kind(value)}")
+    for key, item in value.items():
+        _check_text(name, key)
+        _check_sendable(key, item)
     return value
 
 
@@ -61,6 +72,35 @@ def deadline_s(request: Request) -> float | None:
         if not isinstance(timeout_us, int) or timeout_us < 0:
             raise BadInput(f"timeout must be a whole number of microseconds, got {timeout_us!r}")
     return timeout_us / 1e6 if timeout_us > 0 else None
+
+
+def _check_sendable(parameter: str, value: Any) -> None:
+    """Refuses what JSON can say and the way to the engine cannot carry: past this point it would end a process."""
+    level = [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                for key in item:
+                    _check_text(parameter, key)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            elif isinstance(item, str):
+                _check_text(parameter, item)
+            elif isinstance(item, int) and not -(2**63) <= item < 2**64:
+                raise BadInput(f"sampling parameter {parameter!r}: an integer is not in -2**63 to 2**64 - 1")
+        if not below:
+            return
+        level = below
+    raise BadInput(f"sampling parameter {parameter!r} nests deeper than {DEEPEST} levels")
+
+
+def _check_text(parameter: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{parameter!r} has text that is not Unicode: half of a surrogate pair") from error
 
 
 def _scalar(request: Request, name: str, expected: str) -> Any:

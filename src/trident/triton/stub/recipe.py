@@ -6,6 +6,7 @@ continuous batch instead of waiting for one another.
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any
 
@@ -48,17 +49,24 @@ class _Gathering:
         self._texts: list[str | None] = [None] * prompts
         self._ids: list[int] = []
         self._failed = False
+        # Triton's thread submits while the engine's may already report a failure; only one of them answers.
+        self._lock = threading.Lock()
 
     def submit(self, position: int, **request: Any) -> None:
         """Raises what ``Engine.submit`` raises, after taking back what was submitted before."""
         if self._failed:
             return
         try:
-            self._ids.append(self._engine.submit(_One(self, position), **request))
+            id = self._engine.submit(_One(self, position), **request)
         except Exception:
-            self._failed = True
-            self._engine.abort(self._ids)
-            raise
+            if self._fails_now():
+                raise
+            return
+        with self._lock:
+            self._ids.append(id)
+            late = self._failed
+        if late:
+            self._engine.abort([id])
 
     def finished(self, position: int, text: str) -> None:
         self._texts[position] = text
@@ -67,12 +75,20 @@ class _Gathering:
             self._sender.send(backend.response({"generated_text": texts}), flags=FINAL)
 
     def failed(self, position: int, code: str, message: str) -> None:
-        if self._failed:
+        if not self._fails_now():
             return
-        self._failed = True
-        self._engine.abort(self._ids)
         which = f"prompt {position + 1} of {len(self._texts)}: " if len(self._texts) > 1 else ""
         refuse(self._sender, code, which + message)
+
+    def _fails_now(self) -> bool:
+        """Marks the request as failed and takes back its prompts; False when it had failed before."""
+        with self._lock:
+            if self._failed:
+                return False
+            self._failed = True
+            ids = list(self._ids)
+        self._engine.abort(ids)
+        return True
 
 
 class _One:

@@ -9,6 +9,12 @@ from tokenizers import Tokenizer
 from trident.protocol.messages import FINISH_REASONS, Accepted, Delta
 from trident.triton.stub.detokenizer import Detokenizer
 
+_FAILURES = {
+    "abort": ("unavailable", "the engine gave this request up; send it again"),
+    "error": ("internal", "the engine failed on this request; its log says why"),
+}
+"""Finish reasons that are no answer, however much text came before."""
+
 STOP = FINISH_REASONS.index("stop")
 
 
@@ -106,6 +112,10 @@ class Stream:
         texts = [sequence.text() for sequence in self._sequences]
         if self.finished:
             reasons = [FINISH_REASONS[sequence.finish or 0] for sequence in self._sequences]
-            self.answer.finish(texts, reasons)
+            failure = next((_FAILURES[reason] for reason in reasons if reason in _FAILURES), None)
+            if failure is not None:
+                self.answer.fail(*failure)
+            else:
+                self.answer.finish(texts, reasons)
         elif first or any(texts):
             self.answer.progress(texts)

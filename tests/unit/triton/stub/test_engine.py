@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,24 @@ def submit(engine: Engine, host: Host, heard: Heard, **accepted: Any) -> int:
     return id
 
 
+@contextmanager
+def engine_held(engine: Engine, host: Host) -> Iterator[None]:
+    """The engine's thread is busy with another answer for as long as this lasts."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Holding(Heard):
+        def fail(self, code: str, message: str) -> None:  # noqa: ARG002
+            begun.set()
+            go_on.wait(DEADLINE_S)
+
+    id = engine.submit(Holding(), request_id="r", prompt="p", prompt_token_ids=None, sampling={})
+    assert host.next(Submit).id == id
+    host.send(Rejected(id, "invalid", "no"))
+    assert begun.wait(DEADLINE_S)
+    yield
+    go_on.set()
+
+
 def test_tokens_become_progress_and_one_finish(engine: Engine, host: Host, ids: Callable[[str], list[int]]) -> None:
     heard = Heard()
     id = submit(engine, host, heard)
@@ -242,6 +261,35 @@ def test_broken_answer_does_not_end_the_others(engine: Engine, host: Host, ids: 
     heard = Heard()
     id = submit(engine, host, heard)
     host.send(Tokens([Delta(id, ids("b"), LENGTH)]))
+    assert heard.next() == ("finish", "b", "length")
+
+
+def test_request_ends_once_when_stop_string_and_deadline_meet(
+    engine: Engine, host: Host, ids: Callable[[str], list[int]]
+) -> None:
+    heard = Heard()
+    id = submit(engine, host, heard, stop=["END"])
+    with engine_held(engine, host):
+        host.send(Tokens([Delta(id, ids("xEND"))]))
+        host.send(Rejected(id, "deadline", "too late"))
+        time.sleep(0.1)  # both must wait in the stub's socket
+    assert heard.next()[0] == "fail"
+    assert host.next(Stopped) == Stopped(id, 0)
+    other = Heard()
+    id = submit(engine, host, other)
+    host.send(Tokens([Delta(id, ids("b"), LENGTH)]))
+    assert other.next() == ("finish", "b", "length")
+    assert heard.said.empty()
+
+
+def test_defect_in_one_request_is_its_failure_alone(
+    engine: Engine, host: Host, ids: Callable[[str], list[int]]
+) -> None:
+    broken, heard = Heard(), Heard()
+    first, second = submit(engine, host, broken), submit(engine, host, heard)
+    host.send(Tokens([Delta(first, ids("a"), index=7), Delta(second, ids("b"), LENGTH)]))
+    assert broken.next()[:2] == ("fail", "internal")
+    assert host.next(Abort) == Abort([first])
     assert heard.next() == ("finish", "b", "length")
 
 

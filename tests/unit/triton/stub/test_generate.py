@@ -95,6 +95,15 @@ def test_cancelled_stream_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"text_input": strings("x"), "stream": [True, False]}, "{}", "'stream' has 2 elements"),
         ({"text_input": strings("x"), "sampling_parameters": strings("{")}, "{}", "not JSON"),
         ({"text_input": strings("x"), "sampling_parameters": strings("[]")}, "{}", "got a list"),
+        ({"text_input": strings("x"), "sampling_parameters": strings("[" * 9999)}, "{}", "deeper than 100"),
+        (
+            {"text_input": strings("x"), "sampling_parameters": strings('{"a": %s}' % ("[" * 101 + "]" * 101))},
+            "{}",
+            "'a' nests deeper",
+        ),
+        ({"text_input": strings("x"), "sampling_parameters": strings('{"seed": %s}' % ("9" * 5000))}, "{}", "2**64"),
+        ({"text_input": strings("x"), "sampling_parameters": strings(f'{{"a": [{2**64}]}}')}, "{}", "'a': an integer"),
+        ({"text_input": strings("x"), "sampling_parameters": strings(r'{"a": {"\ud800": 1}}')}, "{}", "'a' has text"),
         ({"text_input": strings("x"), "stream": [True], "exclude_input_in_output": [False]}, "{}", "stream = true"),
         ({"text_input": strings("x")}, '{"timeout": "soon"}', "microseconds"),
         ({"text_input": strings("x")}, '{"lora_name": 7}', "lora_name must be a string"),
@@ -120,3 +129,11 @@ def test_request_that_cannot_be_submitted_still_ends(problem: Exception, code: i
     request = Request({"text_input": strings("x")})
     ask(request, Engine(problem))
     assert refusal(request)[0] == code
+
+
+def test_long_message_is_cut_where_a_character_ends() -> None:
+    request = Request({"text_input": strings("x"), "stream": [True]})
+    ask(request).answers[0].fail("invalid", "错" * 100_000)
+    (response,) = request.sender.responses
+    assert response.error is not None
+    assert len(response.error.message.encode()) < 1600 and response.error.message.endswith("错 …")

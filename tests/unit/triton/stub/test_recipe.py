@@ -64,3 +64,20 @@ def test_missing_prompt_is_refused() -> None:
     request = Request({})
     ask(request)
     assert "'prompt' is missing" in error(request).message
+
+
+def test_failure_while_prompts_are_still_submitted_is_told_once() -> None:
+    class Failing(Engine):
+        """The first prompt's failure arrives while the second is being submitted."""
+
+        def submit(self, answer: Any, **request: Any) -> int:
+            if self.answers:
+                self.answers[0].fail("unavailable", "the engine was lost")
+            if len(self.answers) == 2:
+                raise EngineUnavailable("gone")
+            return super().submit(answer, **request)
+
+    request = Request({"prompt": strings("a", "b", "c")})
+    engine = ask(request, Failing())
+    assert error(request).message == "prompt 1 of 3: the engine was lost"
+    assert engine.aborted == [1, 2]

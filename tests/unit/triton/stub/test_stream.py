@@ -96,3 +96,12 @@ def test_sequences_finish_independently(tokenizer: Tokenizer) -> None:
 
 def test_stream_is_not_finished_before_it_is_accepted() -> None:
     assert not Stream(1, 0, Heard()).finished
+
+
+@pytest.mark.parametrize(("finish", "code"), [(2, "unavailable"), (3, "internal")], ids=["abort", "error"])
+def test_sequence_that_the_engine_gave_up_is_no_answer(tokenizer: Tokenizer, finish: int, code: str) -> None:
+    stream, heard = started(tokenizer, n=2)
+    stream.take(Delta(1, ids(tokenizer, "a"), LENGTH, 0))
+    stream.take(Delta(1, ids(tokenizer, "b"), finish, 1))
+    stream.answer_now()
+    assert [said[:2] for said in heard.said] == [("fail", code)]
