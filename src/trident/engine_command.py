@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from pathlib import Path
 
 from trident.config.models import Config
@@ -53,8 +55,21 @@ def environment(config: Config, env: EngineEnv) -> dict[str, str]:
     # Read when prometheus_client is imported, so it must be there before anything is (measured).
     environ["PROMETHEUS_MULTIPROC_DIR"] = os.fspath(config.run_dir / "prometheus")
     environ["VLLM_RPC_BASE_PATH"] = os.fspath(config.sockets_dir)
+    # vLLM leaves a file of each start in the temporary folder; this one goes when the server stops. What torch compiles
+    # is worth keeping and stays where it would be.
+    compiled = Path(tempfile.gettempdir()) / f"torchinductor_{_user()}"
+    environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.fspath(compiled))
+    environ["TMPDIR"] = os.fspath(config.sockets_dir)
     environ["PYTHONUNBUFFERED"] = "1"
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     if config.runtime.offline or Path(config.model).exists() or config.model == "demo":
         environ.setdefault("HF_HUB_OFFLINE", "1")
     return environ
+
+
+def _user() -> str:
+    """A container's user often has a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

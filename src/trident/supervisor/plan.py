@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -11,7 +12,7 @@ import trident
 from trident.config import paths
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken
-from trident.supervisor import shared_memory
+from trident.supervisor import shared_memory, triton_scratch
 from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
 from trident.supervisor.processes import children_of
@@ -95,6 +96,11 @@ class RealPlanner:
 
         listen = self._config.listen
         folder = repository.write(self._config, [relay], env.build)
+        started = time.time()
+
+        def clear() -> None:
+            shared_memory.remove(triton_command.shm_prefix(self._config))
+            triton_scratch.remove(started)
 
         async def is_answering() -> bool:
             return await http_status(listen.local_host, listen.http_port, "/v2/health/ready") == 200
@@ -106,5 +112,5 @@ class RealPlanner:
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),
-            on_end=partial(shared_memory.remove, triton_command.shm_prefix(self._config)),
+            on_end=clear,
         )
