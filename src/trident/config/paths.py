@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from trident.protocol.sockets import MAX_PATH_BYTES
+
+PLAIN = re.compile(r"[\w/.,+@=-]+")
 
 
 def data_dir() -> Path:
@@ -32,10 +35,16 @@ def run_dir(name: str) -> Path:
 
 
 def sockets_dir(run: Path) -> Path:
-    """A folder short enough for unix sockets: inside the run directory where its path allows, else a private one
-    in the temporary folder whose name is derived from it."""
-    inside = run / "sockets"
-    if len(os.fsencode(inside)) + 40 <= MAX_PATH_BYTES:
-        return inside
+    """A folder short and plain enough for unix sockets and for ``bash``: inside the run directory where its path
+    allows, else a private one in the temporary folder whose name is derived from it."""
     digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"trident-{os.getuid()}-{digest}"
+    private = f"trident-{os.getuid()}-{digest}"
+    for folder in (run / "sockets", Path(tempfile.gettempdir()) / private):
+        if len(os.fsencode(folder)) + 40 <= MAX_PATH_BYTES and is_plain(folder):
+            return folder
+    return Path("/tmp") / private
+
+
+def is_plain(path: Path) -> bool:
+    """Means itself in an unquoted shell command: tritonserver starts its stubs by one."""
+    return PLAIN.fullmatch(os.fspath(path)) is not None

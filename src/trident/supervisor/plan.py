@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -95,7 +95,8 @@ class RealPlanner:
         from trident.triton import repository
 
         listen = self._config.listen
-        folder = repository.write(self._config, [relay], env.build)
+        folder = self._plain(repository.write(self._config, [relay], env.build))
+        install = replace(install, backend_dir=self._plain(install.backend_dir))
         started = time.time()
 
         def clear() -> None:
@@ -114,3 +115,12 @@ class RealPlanner:
             find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),
             on_end=clear,
         )
+
+    def _plain(self, folder: Path) -> Path:
+        """The folder under a path that may stand in a shell command without quotes, which tritonserver does not set."""
+        if paths.is_plain(folder):
+            return folder
+        link = self._config.sockets_dir / folder.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder, target_is_directory=True)
+        return link

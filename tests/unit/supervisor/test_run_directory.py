@@ -68,6 +68,17 @@ def test_path_too_long_for_sockets_gets_short_ones(tmp_path: Path, monkeypatch: 
     assert not config.sockets_dir.exists()
 
 
+@pytest.mark.parametrize("odd", ["a b", "it's", 'q"q', "x;y", "$x", "#1", "(1)"])
+def test_path_that_a_shell_would_misread_gets_plain_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    monkeypatch.setenv("TRIDENT_STATE_DIR", str(tmp_path / odd))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / odd))
+    assert Config().sockets_dir.parent == Path("/tmp")
+    monkeypatch.setenv("TRIDENT_STATE_DIR", "/模型/run_1.0")
+    assert Config().sockets_dir == Path("/模型/run_1.0/run/default/sockets")
+
+
 def test_run_directory_that_cannot_be_made_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TRIDENT_STATE_DIR", str(tmp_path / "file"))
