@@ -20,6 +20,9 @@ help: ## say what can be made
 build: .venv/.installed ## make .venv with Trident and its tools in it
 
 .venv/.python:
+	@command -v "$(PYTHON)" > /dev/null || { printf '%s\n' "There is no $(PYTHON) here." \
+		"  why:  Trident's environment is made with Python 3.10, 3.11 or 3.12" \
+		"  next: install one, or name one that is here, for instance \`make PYTHON=python3.11\`" >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK_PYTHON"
 	@rm -rf .venv
 	$(PYTHON) -m venv .venv
