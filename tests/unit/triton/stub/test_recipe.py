@@ -81,3 +81,9 @@ def test_failure_while_prompts_are_still_submitted_is_told_once() -> None:
     engine = ask(request, Failing())
     assert error(request).message == "prompt 1 of 3: the engine was lost"
     assert engine.aborted == [1, 2]
+
+
+def test_more_prompts_than_the_others_can_wait_for_are_refused() -> None:
+    request = Request({"prompt": strings(*["a"] * 1025)})
+    assert ask(request).submitted == []
+    assert error(request).message == "input 'prompt' has 1025 elements; expected 1 to 1024"
