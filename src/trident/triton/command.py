@@ -18,10 +18,25 @@ def shm_prefix(config: Config) -> str:
     return f"trident_{hashlib.sha256(os.fsencode(config.run_dir)).hexdigest()[:12]}_"
 
 
+STACK_KIB = 262_144
+"""Triton 2.51 parses JSON recursively: with the usual 8 MiB of stack a body of 200 KB, nested 100,000 deep, kills it.
+This is enough for any body of 1 MB. It is address space for each thread and becomes memory only where it is used."""
+
+# A thread's stack follows the limit that its process began with. Where the system promises no more memory than it has
+# (overcommit 2), or the hard limit is lower, the usual stack stays.
+_WITH_A_DEEP_STACK = [
+    "/bin/sh",
+    "-c",
+    'read -r overcommit </proc/sys/vm/overcommit_memory; [ "$overcommit" = 2 ] '
+    f'|| ulimit -s {STACK_KIB} 2>/dev/null; exec "$0" "$@"',
+]
+
+
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
     """The command line."""
     listen = config.listen
     return [
+        *_WITH_A_DEEP_STACK,
         os.fspath(install.server),
         f"--model-repository={repository}",
         f"--backend-directory={install.backend_dir}",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ INSTALL = TritonInstall(
 
 def test_command_line_keeps_paths_with_spaces_whole(tmp_path: Path) -> None:
     argv = command.argv(load({"http_port": 8100, "host": "0.0.0.0"}, environ={}), INSTALL, tmp_path / "my repo")
-    assert argv[0] == "/a b/tritonserver"
+    assert argv[:2] == ["/bin/sh", "-c"] and argv[3] == "/a b/tritonserver"
     assert f"--model-repository={tmp_path / 'my repo'}" in argv
     assert {"--http-port=8100", "--http-address=0.0.0.0", "--grpc-address=0.0.0.0", "--metrics-address=0.0.0.0"} <= set(
         argv
@@ -38,3 +40,15 @@ def test_environment_puts_the_control_env_first(monkeypatch: pytest.MonkeyPatch)
     assert "PYTHONPATH" not in environ
     assert environ["PATH"] == "/v/bin:/usr/bin"
     assert environ["LD_LIBRARY_PATH"] == "/l1:/l2:/mine"
+
+
+def test_server_is_what_the_shell_becomes_with_arguments_whole(tmp_path: Path) -> None:
+    server = tmp_path / "a $(b) server"
+    server.write_text('#!/bin/sh\necho $$; ulimit -s; printf "%s\\n" "$@"\n', encoding="utf-8")
+    server.chmod(0o755)
+    argv = command.argv(load({}, environ={}), replace(INSTALL, server=server), tmp_path / "my $HOME repo")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        out, _ = process.communicate(timeout=10)
+    lines = out.splitlines()
+    assert int(lines[0]) == process.pid
+    assert f"--model-repository={tmp_path / 'my $HOME repo'}" in lines
