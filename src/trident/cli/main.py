@@ -89,6 +89,7 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits with its code."""
+    show.open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     is_debugging = "--debug" in given
     given = [word for word in given if word != "--debug"]

@@ -97,6 +97,10 @@ def serve_here(config: Config, model: ResolvedModel, started: float) -> None:
     was_ready = False
 
     def on_change(state: ServerState) -> None:
+        with show.going_on():
+            present(state)
+
+    def present(state: ServerState) -> None:
         nonlocal shown, was_ready
         shown.update(state)
         if state.phase == "ready" and not was_ready:
@@ -107,13 +111,18 @@ def serve_here(config: Config, model: ResolvedModel, started: float) -> None:
                 show.line(line)
             shown = view.PlainView(started, known=state)
 
+    def tick() -> None:
+        with show.going_on():
+            shown.tick()
+
     async def run() -> None:
-        ticking = asyncio.ensure_future(_tick(lambda: shown.tick()))
+        ticking = asyncio.ensure_future(_tick(tick))
         try:
             await Server(config, RealPlanner(config, model), on_change).run()
         finally:
             ticking.cancel()
-            shown.close()
+            with show.going_on():
+                shown.close()
 
     asyncio.run(run())
 

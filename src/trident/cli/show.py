@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,31 @@ def note(text: str) -> None:
     """One line on standard error: about the work, not its result."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Inside, a reader of our output who has gone (``| head``, a closed terminal) ends nothing: the rest is unread."""
+    try:
+        yield
+    except OSError as gone:
+        if gone.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Gives a process that was started with ``<&-``, ``>&-`` or ``2>&-`` streams that lead nowhere: else the next file
+    that is opened would be taken for them, and printing would fail."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def error(problem: TridentError) -> None:

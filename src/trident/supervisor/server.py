@@ -154,7 +154,10 @@ class Server:
 
     def _changed(self) -> None:
         state = self.state
-        state.save(self._directory.path)
+        try:
+            state.save(self._directory.path)
+        except OSError as error:  # a full disk must not end a server that works, nor keep it from being stopped
+            log.error("state.json cannot be written: %s", error)
         self._on_change(state)
         self._change.set()
 

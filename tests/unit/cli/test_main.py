@@ -110,3 +110,26 @@ def test_wrong_usage_is_three_lines(words: tuple[str, ...], cause: str) -> None:
     assert done.returncode == 2
     assert [line[:7] for line in done.stderr.splitlines()[1:]] == ["  why: ", "  next:"]
     assert cause in done.stderr
+
+
+def test_closed_streams_do_no_harm() -> None:
+    command = f"{sys.executable} -c 'from trident.cli.main import main; main()' logs --name none"
+    for closed in ("<&-", ">&-", "<&- >&-"):
+        done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 4, done.stderr
+        assert "has logs" in done.stderr
+
+
+def test_server_goes_on_when_its_reader_has_gone() -> None:
+    code = """
+import sys
+from trident.cli import show
+for _ in range(3):
+    with show.going_on():
+        show.line("x" * 100_000)
+sys.stderr.write("went on")
+"""
+    done = subprocess.run(
+        f"{sys.executable} -c '{code}' | head -c 1", shell=True, capture_output=True, text=True, timeout=20
+    )
+    assert done.stderr == "went on"
