@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trident.cli import show
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -63,8 +65,12 @@ def ensure_engine(
 
     console = console or Console()
     started = time.monotonic()
-    with progress_on(console) as report:
-        env = engine_env.install(build, data_dir, report)
+    try:
+        with progress_on(console) as report:
+            env = engine_env.install(build, data_dir, report)
+    except KeyboardInterrupt:
+        show.note("Interrupted: nothing half-made was left; what is downloaded stays in uv's cache")
+        raise
     seconds = time.monotonic() - started
     console.print(f"installed vLLM {env.vllm_version} ({env.build}) in {seconds:.0f} s", highlight=False)
     return env
@@ -91,7 +97,7 @@ def progress_on(console: Console) -> Iterator[Report]:
     ) as bars:
         task = bars.add_task("starting", total=None, phase="", amount="")
 
-        def show(progress: Progress) -> None:
+        def shown(progress: Progress) -> None:
             bars.update(
                 task,
                 description=progress.detail,
@@ -101,7 +107,7 @@ def progress_on(console: Console) -> Iterator[Report]:
                 amount=amount(progress),
             )
 
-        yield show
+        yield shown
 
 
 def amount(progress: Progress) -> str:
@@ -118,7 +124,7 @@ def _plain(console: Console) -> Report:
     shown_phase = ""
     shown_at = 0.0
 
-    def show(progress: Progress) -> None:
+    def shown(progress: Progress) -> None:
         nonlocal shown_phase, shown_at
         # Single downloads come by the hundred; the start of a phase and the end of its work always show.
         ended = bool(progress.total) and progress.done == progress.total
@@ -131,4 +137,4 @@ def _plain(console: Console) -> Report:
             f"setup: {progress.phase}: {progress.detail}{tail}", highlight=False, markup=False, soft_wrap=True
         )
 
-    return show
+    return shown

@@ -59,7 +59,7 @@ def install(build: Build, data_dir: Path, report: Report) -> EngineEnv:
         checks.check_disk(data_dir, build)
         log_path = data_dir / "logs" / "setup.log"
         log_path.write_text(f"# {time.strftime('%Y-%m-%d %H:%M:%S')} {build} engine, vLLM {pins.VLLM_VERSION}\n")
-        with _sigterm_raises():
+        with _signals_raise():
             _Installation(build, data_dir, Uv(binary, engines, log_path, keep_open=lock), report).run()
     made = engine_env(build, data_dir)
     assert made, "an environment that was just stamped is complete"
@@ -200,18 +200,22 @@ def _one_at_a_time(path: Path, report: Report) -> Iterator[int]:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Inside, SIGTERM raises ``SystemExit`` so that the work is undone. Only the main thread may do this; in another
-    the next installation cleans up."""
+def _signals_raise() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP (a terminal that is closed) raise ``SystemExit`` so that the work is undone. Only the
+    main thread may do this; in another the next installation cleans up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    wanted = [number for number, handler in before.items() if handler != signal.SIG_IGN]  # nohup
+    for number in wanted:
+        signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in wanted:
+            signal.signal(number, before[number])
