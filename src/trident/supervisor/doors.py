@@ -97,7 +97,8 @@ def kserve_grpc(doors: Doors) -> None:
     answers: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
     # gRPC would send even 127.0.0.1 through a proxy of the environment.
     no_proxy = [("grpc.enable_http_proxy", 0)]
-    client = grpc.InferenceServerClient(f"{doors.host}:{doors.grpc_port}", channel_args=no_proxy)
+    host = f"[{doors.host}]" if ":" in doors.host else doors.host
+    client = grpc.InferenceServerClient(f"{host}:{doors.grpc_port}", channel_args=no_proxy)
     try:
         client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=doors.timeout_s)
         sampling = json.dumps({"max_tokens": MAX_TOKENS, "temperature": 0})

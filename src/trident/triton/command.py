@@ -35,6 +35,9 @@ _WITH_A_DEEP_STACK = [
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
     """The command line."""
     listen = config.listen
+    # Triton's HTTP library and gRPC each have their own way to write an IPv6 address.
+    is_ipv6 = ":" in listen.host
+    http_host, grpc_host = (f"ipv6:{listen.host}", f"[{listen.host}]") if is_ipv6 else (listen.host, listen.host)
     return [
         *_WITH_A_DEEP_STACK,
         os.fspath(install.server),
@@ -43,11 +46,11 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         f"--backend-config=python,shm-region-prefix-name={shm_prefix(config)}",
         f"--backend-config=python,shm-default-byte-size={SHM_REGION_BYTES}",
         f"--backend-config=python,stub-timeout-seconds={int(config.supervision.start_timeout_s)}",
-        f"--http-address={listen.host}",
+        f"--http-address={http_host}",
         f"--http-port={listen.http_port}",
-        f"--grpc-address={listen.host}",
+        f"--grpc-address={grpc_host}",
         f"--grpc-port={listen.grpc_port}",
-        f"--metrics-address={listen.host}",
+        f"--metrics-address={http_host}",
         f"--metrics-port={listen.metrics_port}",
         # Our configurations are complete; asking the stubs would start each of them once more.
         "--disable-auto-complete-config",

@@ -52,3 +52,10 @@ def test_server_is_what_the_shell_becomes_with_arguments_whole(tmp_path: Path) -
     lines = out.splitlines()
     assert int(lines[0]) == process.pid
     assert f"--model-repository={tmp_path / 'my $HOME repo'}" in lines
+
+
+def test_ipv6_address_is_written_as_each_library_wants_it() -> None:
+    config = load({"host": "::1"}, environ={})
+    install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
+    words = command.argv(config, install, Path("/repository"))
+    assert {"--http-address=ipv6:::1", "--grpc-address=[::1]", "--metrics-address=ipv6:::1"} <= set(words)
