@@ -121,7 +121,7 @@ class Supervision(Section):
     """How children are started, watched and stopped."""
 
     start_timeout_s: Seconds = Field(900.0, description="Longest time for the server to become ready.")
-    stop_timeout_s: Seconds = Field(15.0, description="Longest time for a child to stop before it is killed.")
+    stop_timeout_s: Seconds = Field(30.0, description="Longest time for a child to stop before it is killed.")
     heartbeat_s: Seconds = Field(1.0, description="Seconds between two round trips through the engine.")
     heartbeat_timeout_s: Seconds | None = Field(
         None,

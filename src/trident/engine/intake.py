@@ -154,7 +154,7 @@ def sampling_params(submit: Submit) -> SamplingParams:
                 given[name] = max(0, given[name] - len(submit.resume_from))
     try:
         # Lax: Triton's request parameters often arrive as text ("0.5"), and its vLLM backend accepts that.
-        return msgspec.convert(given, SamplingParams, strict=False)
+        params = msgspec.convert(given, SamplingParams, strict=False)
     except msgspec.ValidationError as error:
         # msgspec wraps what __post_init__ raises (vLLM's own words) and says where a type is wrong.
         if isinstance(error.__cause__, VLLMClientError):
@@ -162,6 +162,8 @@ def sampling_params(submit: Submit) -> SamplingParams:
         name = str(error).rpartition("`$.")[2].rstrip("`") if "`$." in str(error) else ""
         text = str(error).partition(" - at ")[0]
         raise Refused("invalid", f"sampling parameter {name!r}: {text}" if name else text) from error
+    params.skip_clone = True  # made for this request alone
+    return params
 
 
 def _sequences(request: EngineCoreRequest) -> list[EngineCoreRequest]:

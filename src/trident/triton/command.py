@@ -56,6 +56,7 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         "--disable-auto-complete-config",
         # Both models wait for the same engine: one after the other they would wait twice.
         "--model-load-thread-count=4",
+        # Triton ends a model's stubs one after the other and sleeps a second for each.
         f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",
         "--allow-gpu-metrics=false",
     ]
