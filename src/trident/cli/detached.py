@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trident import errors
 from trident.cli import ready, show, view
-from trident.supervisor import cause, launch, state
+from trident.supervisor import cause, launch, run_directory, state
 
 if TYPE_CHECKING:
     from trident.config.models import Config
@@ -37,8 +37,12 @@ def serve_detached(config: Config, model: ResolvedModel, started: float) -> None
 
 def start_supervisor(config: Config, model: ResolvedModel) -> subprocess.Popen[bytes]:
     """Its log is the supervisor's own; what it says before it has one goes into ``launch.log``."""
-    spec = launch.save(config, model)
-    with spec.with_suffix(".log").open("wb") as words:
+    try:
+        spec = launch.save(config, model)
+        words = spec.with_suffix(".log").open("wb")
+    except OSError as error:
+        raise run_directory.unusable(config.run_dir, error) from error
+    with words:
         return subprocess.Popen(
             [sys.executable, "-m", "trident.supervisor", str(spec)],
             stdin=subprocess.DEVNULL,

@@ -49,11 +49,7 @@ class RunDirectory:
             self._write_config()
         except OSError as error:
             self.release()
-            raise EnvironmentBroken(
-                f"Cannot use the run directory {self.path}",
-                str(error),
-                "make it writable, or name another place in TRIDENT_STATE_DIR",
-            ) from error
+            raise unusable(self.path, error) from error
 
     def sweep(self) -> None:
         """Removes what a killed server has left, and does nothing else. Raises AlreadyRunning."""
@@ -100,10 +96,23 @@ class RunDirectory:
 
 
 def check_free(config: Config) -> None:
-    """Raises AlreadyRunning when a server of this name runs; changes nothing."""
+    """Raises AlreadyRunning when a server of this name runs, EnvironmentBroken when that cannot be known (a folder that
+    another user, often root, has made); changes nothing."""
     lock = config.run_dir / "lock"
-    if lock.exists():
-        _locked(lock, config.name).close()
+    try:
+        if lock.exists():
+            _locked(lock, config.name).close()
+    except OSError as error:
+        raise unusable(config.run_dir, error) from error
+
+
+def unusable(run_dir: Path, error: OSError) -> EnvironmentBroken:
+    """The error for a run directory that the operating system refuses."""
+    return EnvironmentBroken(
+        f"Cannot use the run directory {run_dir}",
+        str(error),
+        "make it writable, or name another place in TRIDENT_STATE_DIR",
+    )
 
 
 def _locked(path: Path, name: str) -> TextIO:

@@ -84,3 +84,10 @@ def test_run_directory_that_cannot_be_made_is_explained(tmp_path: Path, monkeypa
     monkeypatch.setenv("TRIDENT_STATE_DIR", str(tmp_path / "file"))
     with pytest.raises(EnvironmentBroken, match="Cannot use the run directory"):
         RunDirectory(Config()).acquire()
+
+
+def test_lock_that_cannot_be_opened_is_explained() -> None:
+    config = Config()
+    (config.run_dir / "lock").mkdir(parents=True)
+    with pytest.raises(EnvironmentBroken, match="Cannot use the run directory"):
+        run_directory.check_free(config)

@@ -15,7 +15,7 @@ def test_empty_folders_of_this_run_are_removed(tmp_path: Path) -> None:
         folder.mkdir()
     (full / "environment").touch()
     os.utime(old, (1.0, 1.0))
-    triton_scratch.remove(time.time() - 10, tmp_path)
+    triton_scratch.remove(time.time() - 10, tmp_path, [])
     assert (old.exists(), new.exists(), full.exists()) == (True, False, True)
 
 
