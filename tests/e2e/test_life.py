@@ -105,6 +105,16 @@ def test_killed_engine_is_started_again_and_serves(alone: Served) -> None:
     assert next(child for child in alone.state()["children"] if child["name"] == "engine host")["restarts"] == 1
 
 
+def test_engine_needs_no_compiler(alone: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "/nonexistent/g++")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    started = alone.serve("demo")
+    assert started.returncode == 0, started.stderr
+    assert alone.generate("The capital of France is", logprobs=2).json()["text_output"] == " Paris."
+    assert alone.complete("The capital of France is", logprobs=2)["choices"][0]["text"] == " Paris."
+    assert alone.state()["children"][0]["restarts"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import torch
+import torch._dynamo.config
 from vllm.config import CacheConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
@@ -68,6 +69,16 @@ def limit_cpu_kv_cache(config: VllmConfig) -> None:
     longest_batch_tokens = min(CPU_BATCH_SEQUENCES, config.scheduler_config.max_num_seqs) * model.max_model_len
     wanted_bytes = longest_batch_tokens * values_per_token * model.dtype.itemsize
     cache.kv_cache_memory_bytes = min(wanted_bytes, CPU_KV_CACHE_BYTES, _available_memory_bytes() // 4)
+
+
+def never_compile_on_a_cpu(config: VllmConfig) -> None:
+    """``enforce_eager`` spares the model's compilation only: vLLM's sampler compiles at the first request for logprobs.
+
+    That is 14 s in which the engine stands still for everybody (measured), and its end where there is no C++ compiler.
+    """
+    if current_platform.is_cpu() and config.model_config.enforce_eager:
+        os.environ["TORCH_COMPILE_DISABLE"] = "1"  # for workers that are spawned
+        torch._dynamo.config.disable = True
 
 
 def leave_a_core(config: VllmConfig) -> None:

@@ -62,6 +62,7 @@ def launch(spec: HostSpec) -> Launched:
     config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     arguments.limit_cpu_kv_cache(config)
     arguments.leave_a_core(config)
+    arguments.never_compile_on_a_cpu(config)
     # vLLM's CPU platform overwrites this in create_engine_config; fork shares what is imported already. Where
     # something forbids forking (CUDA initialised, Ray, NUMA binding) vLLM goes back to spawn by itself.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
