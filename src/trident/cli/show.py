@@ -95,8 +95,8 @@ def _save_traceback(problem: BaseException) -> Path | None:
 
 
 def is_terminal() -> bool:
-    """Somebody looks at standard output."""
-    return sys.stdout.isatty()
+    """Somebody looks at standard output, and lines there can be drawn again."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
 
 
 def console() -> Console:
