@@ -6,6 +6,7 @@ RUN_DIR/lock  config.json  state.json  launch.json  repository/  prometheus/  li
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -38,7 +39,7 @@ class RunDirectory:
         try:
             self._make(self.path)
             self._lock = _locked(self.path / "lock", self._config.name)
-            _kill_leftovers(self.path)
+            _kill_leftovers(self.path, self.sockets)
             self._remove_traces()
             self._make(self.sockets)
             self._make(self.logs)
@@ -54,7 +55,7 @@ class RunDirectory:
     def sweep(self) -> None:
         """Removes what a killed server has left, and does nothing else. Raises AlreadyRunning."""
         self._lock = _locked(self.path / "lock", self._config.name)
-        _kill_leftovers(self.path)
+        _kill_leftovers(self.path, self.sockets)
         self.release()
 
     def release(self) -> None:
@@ -129,10 +130,17 @@ def _locked(path: Path, name: str) -> TextIO:
     return file
 
 
-def _kill_leftovers(run_dir: Path) -> None:
+def _kill_leftovers(run_dir: Path, sockets: Path) -> None:
     """Children die with their supervisor, yet a child's own children may have outlived a SIGKILL."""
-    known = state.load(run_dir)
+    known, folders = state.load(run_dir), (run_dir, sockets)
     for child in known.children if known else []:
         for process in (child.process, *child.parts.values()):
             if process is not None:
                 process.kill()
+    # Killed while it started, a server has not yet written which stubs it has, and they wait for an engine for long.
+    import psutil
+
+    for stub in psutil.process_iter(["cmdline"]):
+        if any(word.startswith(f"{folder}/repository/") for word in stub.info["cmdline"] or () for folder in folders):
+            with contextlib.suppress(psutil.Error):
+                stub.kill()

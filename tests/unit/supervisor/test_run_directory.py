@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,13 @@ def test_lock_that_cannot_be_opened_is_explained() -> None:
     (config.run_dir / "lock").mkdir(parents=True)
     with pytest.raises(EnvironmentBroken, match="Cannot use the run directory"):
         run_directory.check_free(config)
+
+
+def test_stub_of_a_run_that_was_killed_while_it_started_is_ended() -> None:
+    config = Config()
+    model = f"{config.run_dir}/repository/generate/1/model.py"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", model]) as stub:
+        directory = RunDirectory(config)
+        directory.acquire()
+        directory.release()
+        assert stub.wait(5) == -signal.SIGKILL
