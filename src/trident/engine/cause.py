@@ -23,6 +23,7 @@ _HINTS = (
     ("max_model_len", "set max_model_len under [engine] to at most what the model supports"),
     ("trust_remote_code", "set trust_remote_code = true under [engine] if you trust the model's own code"),
     ("safetensor", "the weights look damaged: fetch the model again"),
+    ("does not recognize this architecture", "serve a model with an architecture that this vLLM knows"),
     ("not supported for now", "serve a model with an architecture that this vLLM knows"),
     ("chat template", "correct chat_template under [openai]"),
     ("address already in use", "choose another --openai-port"),

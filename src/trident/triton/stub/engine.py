@@ -33,6 +33,7 @@ from trident.protocol.messages import (
     Tokens,
 )
 from trident.protocol.spec import StubSpec
+from trident.triton.stub import parent_process
 from trident.triton.stub.detokenizer import added_tokens
 from trident.triton.stub.link import Link, hello
 from trident.triton.stub.pacing import Pacer
@@ -125,7 +126,7 @@ class Engine:
         poller.register(self._wake, zmq.POLLIN)
         for link in self._links:
             poller.register(link.monitor, zmq.POLLIN)
-        parent = os.getppid()
+        parent = parent_process.triton_pid()
         while not self._closing:
             if os.getppid() != parent:
                 # Triton was killed; its stubs would live on for half a minute and keep their shared memory.
