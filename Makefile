@@ -59,8 +59,8 @@ imports: build ## which package may import which
 unit: build ## tests without an engine
 	$(BIN)/python -m pytest -q tests/unit
 
-e2e: setup ## tests with real Triton and real vLLM
-	$(BIN)/python -m pytest -q tests/e2e
+e2e: setup ## tests with real Triton and real vLLM (those that need a GPU are skipped without one)
+	$(BIN)/python -m pytest -q tests/e2e tests/gpu
 
 pins: build ## write the pinned requirement files anew (ARGUMENTS=--upgrade for newer versions)
 	$(BIN)/python tools/pins.py $(ARGUMENTS)
