@@ -12,9 +12,12 @@ from trident.models import progress
 def test_each_tenth_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "POLL_S", 0.01)
     lines: list[str] = []
-    with progress.watched(tmp_path, 1_000_000, lines.append):
+    folder, beside = tmp_path / "folder", tmp_path / "beside"
+    folder.mkdir()
+    with progress.watched(folder, 1_000_000, lines.append):
         for part in range(2):
-            (tmp_path / f"part{part}").write_bytes(bytes(400_000))
+            beside.write_bytes(bytes(400_000))
+            beside.rename(folder / f"part{part}")  # whole at once: a look in between would see half of it
             deadline = time.monotonic() + 5
             while len(lines) <= part and time.monotonic() < deadline:
                 time.sleep(0.01)
