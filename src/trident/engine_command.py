@@ -34,7 +34,6 @@ def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
         openai_host=config.listen.host,
         openai_port=config.listen.openai_port,
         run_dir=os.fspath(config.run_dir),
-        sockets_dir=os.fspath(config.sockets_dir),
         relay_address=relay_address(config),
         heartbeat_s=supervision.heartbeat_s,
         heartbeat_timeout_s=supervision.heartbeat_timeout_s or HEARTBEAT_TIMEOUT_S[env.build],

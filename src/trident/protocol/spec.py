@@ -28,7 +28,6 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     openai_host: str
     openai_port: int
     run_dir: str
-    sockets_dir: str
     relay_address: str
     heartbeat_s: float
     heartbeat_timeout_s: float

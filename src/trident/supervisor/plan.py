@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from trident.runtime.control_env import TritonInstall
     from trident.runtime.engine_env import EngineEnv
 
-STUB_PROGRAM = "triton_python_backend_stub"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,6 +89,7 @@ class RealPlanner:
         return command, spec.relay_address
 
     def _triton(self, logs: Path, install: TritonInstall, env: EngineEnv, relay: str) -> Command:
+        from trident.runtime.control_env import STUB_NAME
         from trident.triton import command as triton_command
         from trident.triton import repository
 
@@ -112,7 +111,7 @@ class RealPlanner:
             env=triton_command.environment(install),
             log_path=logs / "triton.log",
             is_answering=is_answering,
-            find_parts=partial(children_of, command=STUB_PROGRAM, name="stub"),
+            find_parts=partial(children_of, command=STUB_NAME, name="stub"),
             on_end=clear,
         )
 

@@ -150,7 +150,7 @@ class Engine:
                 break
             try:
                 self._take(self._codec.decode(frame), urgent)
-            except msgspec.ValidationError:
+            except msgspec.DecodeError:
                 log.exception("a message of the engine host is not of the protocol")
         for stream in urgent.values():
             self._answer(stream)

@@ -36,6 +36,7 @@ class TritonPythonModel(StubModel):
                 sampling[name] = value
         gathering = _Gathering(self.engine, sender, len(prompts))
         request_id = request.request_id() or uuid.uuid4().hex
+        deadline_s = inputs.deadline_s(request)
         for position, prompt in enumerate(prompts):
             gathering.submit(
                 position,
@@ -43,7 +44,7 @@ class TritonPythonModel(StubModel):
                 prompt=prompt,
                 prompt_token_ids=None,
                 sampling=sampling,
-                deadline_s=inputs.deadline_s(request),
+                deadline_s=deadline_s,
             )
 
 
