@@ -6,7 +6,6 @@ three gates here: names and types against ``SamplingParams``, vLLM's ``InputProc
 
 from __future__ import annotations
 
-import difflib
 import logging
 from copy import copy
 from typing import Any
@@ -15,43 +14,18 @@ import msgspec
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError
 from vllm.renderers.inputs.preprocess import parse_model_prompt
-from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
+from trident.engine.sampling import Refused, sampling_params
 from trident.protocol.messages import Accepted, Rejected, Submit
 
 log = logging.getLogger("trident.intake")
 
 LONG_PROMPT_CHARACTERS = 8_000
 """Longer prompts are tokenised on a thread, so that nobody waits for them."""
-
-_INTERNAL = {
-    "output_kind",
-    "skip_clone",
-    "output_text_buffer_length",
-    "flat_logprobs",
-    "stream_interval",
-    "prompt_logprob_token_ids",  # an array of numpy, which no client's message can be
-}
-SAMPLING_NAMES = sorted(
-    name for name in SamplingParams.__struct_fields__ if not name.startswith("_") and name not in _INTERNAL
-)
-_NESTED: dict[str, Any] = {
-    "structured_outputs": StructuredOutputsParams,
-    "repetition_detection": RepetitionDetectionParams,
-}
-"""msgspec overlooks a name that these do not have, and the client would believe it obeyed."""
-
-
-class Refused(Exception):
-    """The request cannot be run; carries one of ``REJECTION_CODES``."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Intake:
@@ -133,37 +107,6 @@ class Intake:
             self._decode(self._encode(request))
         except (msgspec.MsgspecError, OverflowError, RecursionError) as error:
             raise Refused("invalid", f"the engine cannot read a sampling parameter: {error}") from error
-
-
-def sampling_params(submit: Submit) -> SamplingParams:
-    """vLLM's parameters from a client's map. Raises Refused for an unknown name or a wrong type, and vLLM's own
-    VLLMClientError for a value out of range."""
-    given = dict(submit.sampling)
-    for name in given:
-        if name not in SAMPLING_NAMES:
-            close = difflib.get_close_matches(name, SAMPLING_NAMES, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise Refused("invalid", f"unknown sampling parameter {name!r}{hint}")
-    for name, kind in _NESTED.items():
-        inner = given.get(name)
-        for unknown in sorted(inner.keys() - kind.__dataclass_fields__.keys()) if isinstance(inner, dict) else ():
-            raise Refused("invalid", f"sampling parameter {name!r} has no {unknown!r}")
-    if submit.resume_from:
-        for name in ("max_tokens", "min_tokens"):
-            if isinstance(given.get(name), int):
-                given[name] = max(0, given[name] - len(submit.resume_from))
-    try:
-        # Lax: Triton's request parameters often arrive as text ("0.5"), and its vLLM backend accepts that.
-        params = msgspec.convert(given, SamplingParams, strict=False)
-    except msgspec.ValidationError as error:
-        # msgspec wraps what __post_init__ raises (vLLM's own words) and says where a type is wrong.
-        if isinstance(error.__cause__, VLLMClientError):
-            raise error.__cause__ from None
-        name = str(error).rpartition("`$.")[2].rstrip("`") if "`$." in str(error) else ""
-        text = str(error).partition(" - at ")[0]
-        raise Refused("invalid", f"sampling parameter {name!r}: {text}" if name else text) from error
-    params.skip_clone = True  # made for this request alone
-    return params
 
 
 def _sequences(request: EngineCoreRequest) -> list[EngineCoreRequest]:
