@@ -78,6 +78,9 @@ class Contracts(Section):
     """The Triton models that stand for the one engine, and the defaults of the recipe's."""
 
     generate_name: ModelName = Field("generate", description="Name of the model with Triton's vLLM backend contract.")
+    infer_name: ModelName = Field(
+        "generate_infer", description="Name of the model with the same contract for plain infer, which has no streams."
+    )
     recipe_name: ModelName = Field("qwen3_vllm", description="Name of the model with the recipe's contract.")
     recipe_max_tokens: int = Field(
         512, ge=1, le=LARGEST_INT32, description="The recipe contract's max_tokens when none is sent."
@@ -92,8 +95,12 @@ class Contracts(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Contracts:
-        if self.generate_name == self.recipe_name:
-            raise ValueError(f"generate_name and recipe_name are both {self.generate_name!r}")
+        taken: dict[str, str] = {}
+        for setting in ("generate_name", "infer_name", "recipe_name"):
+            name = getattr(self, setting)
+            if name in taken:
+                raise ValueError(f"{taken[name]} and {setting} are both {name!r}")
+            taken[name] = setting
         return self
 
 

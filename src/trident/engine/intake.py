@@ -19,6 +19,7 @@ from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
+from trident.engine.logprobs import Logprobs
 from trident.engine.sampling import Refused, sampling_params
 from trident.protocol.messages import Accepted, Rejected, Submit
 
@@ -54,6 +55,10 @@ class Intake:
         except Exception as error:
             log.exception("request %s failed before it reached the engine", submit.request_id)
             return Rejected(submit.id, "internal", f"{type(error).__name__}: {error}")
+
+    def logprobs(self, request: EngineCoreRequest) -> Logprobs:
+        """What turns the engine's logprobs of this sequence into the protocol's."""
+        return Logprobs(self._inputs.tokenizer, request)
 
     async def _admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]]:
         if submit.lora_name is not None:

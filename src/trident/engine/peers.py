@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
+from vllm.v1.engine import EngineCoreOutput
 
 from trident.engine.ledger import Account
+from trident.engine.logprobs import Logprobs
 from trident.protocol import sockets
 from trident.protocol.messages import Delta, FromHost, Hello
 
@@ -21,14 +23,27 @@ log = logging.getLogger("trident.peers")
 class Sequence:
     """One of a request's ``n`` sequences while the engine works on it."""
 
-    __slots__ = ("account", "id", "index", "peer", "request_id")
+    __slots__ = ("account", "id", "index", "logprobs", "peer", "request_id")
 
-    def __init__(self, peer: Peer, id: int, index: int, request_id: str, account: Account) -> None:
+    def __init__(
+        self, peer: Peer, id: int, index: int, request_id: str, account: Account, logprobs: Logprobs | None
+    ) -> None:
         self.peer = peer
         self.id = id
         self.index = index
         self.request_id = request_id
         self.account = account
+        self.logprobs = logprobs
+
+    def delta(self, output: EngineCoreOutput) -> Delta:
+        """The engine's news in the protocol's form."""
+        finish = None if output.finish_reason is None else int(output.finish_reason)
+        if self.logprobs is None:
+            return Delta(self.id, output.new_token_ids, finish, self.index, output.stop_reason)
+        logprobs, cumulative_logprob = self.logprobs.take(output)
+        return Delta(
+            self.id, output.new_token_ids, finish, self.index, output.stop_reason, logprobs, cumulative_logprob
+        )
 
 
 class Peer:

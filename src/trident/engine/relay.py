@@ -19,7 +19,6 @@ from trident.engine.peers import Peer, Sequence
 from trident.protocol import sockets
 from trident.protocol.messages import (
     VERSION,
-    Delta,
     EngineLost,
     EngineReady,
     FromStub,
@@ -130,7 +129,7 @@ class Relay:
             return  # aborted meanwhile
         peer.send(self._codec, accepted)
         peer.requests[submit.id] = [
-            self._open(peer, submit.id, index, request, accepted.n) for index, request in enumerate(requests)
+            self._open(peer, submit, index, request, accepted.n) for index, request in enumerate(requests)
         ]
         if submit.deadline_s is not None:
             peer.timers[submit.id] = asyncio.get_running_loop().call_later(
@@ -146,8 +145,9 @@ class Relay:
             self._cancel(peer.forget(submit.id))
             peer.send(self._codec, Rejected(submit.id, "internal", f"cannot be handed to the engine: {error}"))
 
-    def _open(self, peer: Peer, id: int, index: int, request: EngineCoreRequest, n: int) -> Sequence:
-        sequence = Sequence(peer, id, index, request.request_id, Account(request, n))
+    def _open(self, peer: Peer, submit: Submit, index: int, request: EngineCoreRequest, n: int) -> Sequence:
+        logprobs = self._intake.logprobs(request) if submit.logprobs else None
+        sequence = Sequence(peer, submit.id, index, request.request_id, Account(request, n), logprobs)
         self._sequences[request.request_id] = sequence
         return sequence
 
@@ -194,17 +194,8 @@ class Relay:
                 continue  # aborted; the engine had not heard of it yet
             peer = sequence.peer
             touched[peer.pid] = peer
-            finish = output.finish_reason
-            peer.news.append(
-                Delta(
-                    sequence.id,
-                    output.new_token_ids,
-                    None if finish is None else int(finish),
-                    sequence.index,
-                    output.stop_reason,
-                )
-            )
-            if finish is not None:
+            peer.news.append(sequence.delta(output))
+            if output.finish_reason is not None:
                 self._close(sequence)
             if ledger is not None and page is not None:
                 ledger.count(sequence.account, output, outputs.timestamp, page)

@@ -1,8 +1,8 @@
 """Messages between stub and engine host.
 
-Every ``Submit`` ends in exactly one final message: a ``Rejected``, or one ``Delta`` with a finish reason for each of
-its ``n`` sequences, or the ``EngineLost`` of its host. Messages are msgpack arrays: fields are positional, so new ones
-are appended with a default and anything else raises ``VERSION``.
+Every ``Submit`` ends in exactly one final message: a ``Rejected``, an ``Embedded``, one ``Delta`` with a finish reason
+for each of its ``n`` sequences, or the ``EngineLost`` of its host. Messages are msgpack arrays: fields are positional,
+so new ones are appended with a default and anything else raises ``VERSION``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 
 FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
 """vLLM's names for the integers of ``vllm.v1.engine.FinishReason``; a test compares the two."""
@@ -34,11 +34,14 @@ class Hello(_Message, frozen=True):
 
 
 class Submit(_Message, frozen=True):
-    """One request. Exactly one of ``prompt`` and ``prompt_token_ids`` is set.
+    """One request. Exactly one of ``prompt``, ``prompt_token_ids``, ``chat`` and ``embed`` is set.
 
     ``id`` is unique within the stub; ``request_id`` is the client's own and goes into vLLM's id. ``sampling`` holds
     fields of vLLM's ``SamplingParams`` by name. ``deadline_s`` counts from arrival at the host. ``resume_from`` are
     output tokens already delivered by another engine: they are appended to the prompt and never sent again.
+    ``images`` are base64 as the client sent them, for a ``prompt``. ``chat`` holds fields of vLLM's
+    ``ChatCompletionRequest`` by name, none of them of sampling. ``embed`` is {"input": text or token ids,
+    "pooling_params": fields of vLLM's ``PoolingParams``}. ``logprobs``: deltas carry logprobs and their sum.
     """
 
     id: int
@@ -51,6 +54,10 @@ class Submit(_Message, frozen=True):
     deadline_s: float | None = None
     replica: int | None = None
     resume_from: list[int] = []
+    images: list[str] = []
+    chat: dict[str, Any] | None = None
+    embed: dict[str, Any] | None = None
+    logprobs: bool = False
 
 
 class Abort(_Message, frozen=True):
@@ -95,10 +102,30 @@ class Rejected(_Message, frozen=True):
 REJECTION_CODES = ("invalid", "unsupported", "not_found", "unavailable", "deadline", "internal")
 
 
+class Logprob(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One token that could have stood at a position: its natural logarithm of probability, its rank from 1 on."""
+
+    token_id: int
+    logprob: float
+    rank: int | None
+    decoded_token: str | None
+
+
+class Parsed(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """New text of a chat's sequence, taken apart by vLLM's parsers. ``tool_calls`` is a JSON list of OpenAI's
+    tool-call deltas, empty text when there is none."""
+
+    content: str
+    reasoning: str
+    tool_calls: str
+
+
 class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """New tokens of one sequence. ``finish`` indexes ``FINISH_REASONS`` and is set on the last one only.
 
-    ``stop_reason`` is the token id or string that vLLM stopped at, if any.
+    ``stop_reason`` is the token id or string that vLLM stopped at, if any. ``logprobs`` has the candidates of each
+    new token, the sampled one first, and ``cumulative_logprob`` the sum over all sampled so far; both only when asked
+    for. ``parsed`` takes the place of what the stub would make of the ids.
     """
 
     id: int
@@ -106,12 +133,23 @@ class Delta(msgspec.Struct, array_like=True, frozen=True, gc=False):
     finish: int | None = None
     index: int = 0
     stop_reason: int | str | None = None
+    logprobs: list[list[Logprob]] | None = None
+    cumulative_logprob: float | None = None
+    parsed: Parsed | None = None
 
 
 class Tokens(_Message, frozen=True):
     """All news of one engine step for one stub."""
 
     deltas: list[Delta]
+
+
+class Embedded(_Message, frozen=True):
+    """The answer to an ``embed``; final."""
+
+    id: int
+    embedding: list[float]
+    num_prompt_tokens: int
 
 
 class EngineReady(_Message, frozen=True):
@@ -138,4 +176,4 @@ class EngineLost(_Message, frozen=True):
 
 
 FromStub = Hello | Submit | Abort | Stopped
-FromHost = Accepted | Rejected | Tokens | EngineReady | EngineLost
+FromHost = Accepted | Rejected | Tokens | Embedded | EngineReady | EngineLost

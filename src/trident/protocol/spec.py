@@ -18,7 +18,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class HostSpec(Spec, frozen=True, kw_only=True):
-    """Everything an engine host needs. ``engine`` and ``openai`` hold vLLM's own argument names."""
+    """Everything an engine host needs. ``engine`` and ``openai`` hold vLLM's own argument names, ``loras`` the folders
+    of LoRA adapters by name."""
 
     model_path: str
     served_name: str
@@ -31,6 +32,7 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     relay_address: str
     heartbeat_s: float
     heartbeat_timeout_s: float
+    loras: dict[str, str] = {}
 
 
 class StubSpec(Spec, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Writes Triton's model repository: two models that stand for the one engine."""
+"""Writes Triton's model repository: the models that stand for the one engine."""
 
 from __future__ import annotations
 
@@ -12,39 +12,22 @@ import msgspec
 
 from trident.config.models import Config
 from trident.protocol.spec import StubSpec
+from trident.triton.stub import contract
 
 RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
 """By engine build: a CPU engine needs the cores that responses would take (measured, see docs/architecture.md)."""
 
-_GENERATE = """\
-# The contract of Triton's own vLLM backend.
+_CONFIG = """\
 name: {name}
 backend: "python"
 max_batch_size: 0
-model_transaction_policy {{ decoupled: true }}
+model_transaction_policy {{ decoupled: {decoupled} }}
 input [
-  {{ name: "text_input" data_type: TYPE_STRING dims: [ 1 ] }},
-  {{ name: "stream" data_type: TYPE_BOOL dims: [ 1 ] optional: true }},
-  {{ name: "sampling_parameters" data_type: TYPE_STRING dims: [ 1 ] optional: true }},
-  {{ name: "exclude_input_in_output" data_type: TYPE_BOOL dims: [ 1 ] optional: true }}
+{inputs}
 ]
-output [ {{ name: "text_output" data_type: TYPE_STRING dims: [ -1 ] }} ]
-instance_group [ {{ count: {count} kind: KIND_CPU }} ]
-parameters {{ key: "trident" value {{ string_value: {spec} }} }}
-"""
-
-_RECIPE = """\
-# The recipe's contract. Without a batch dimension, so that a prompt of shape [1] and one of shape [n] both pass; the
-# engine batches by itself.
-name: {name}
-backend: "python"
-max_batch_size: 0
-input [
-  {{ name: "prompt" data_type: TYPE_STRING dims: [ -1 ] }},
-  {{ name: "max_tokens" data_type: TYPE_INT32 dims: [ 1 ] optional: true }},
-  {{ name: "temperature" data_type: TYPE_FP32 dims: [ 1 ] optional: true }}
+output [
+{outputs}
 ]
-output [ {{ name: "generated_text" data_type: TYPE_STRING dims: [ -1 ] }} ]
 instance_group [ {{ count: {count} kind: KIND_CPU }} ]
 parameters {{ key: "trident" value {{ string_value: {spec} }} }}
 """
@@ -79,18 +62,37 @@ def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> P
         response_share=config.stubs.response_share or RESPONSE_SHARE[build],
         defaults={},
     )
-    _write_model(repository, contracts.generate_name, "generate", _GENERATE, stub, config.stubs.count)
+    count = config.stubs.count
+    # Triton refuses plain infer to a decoupled model and streams to any other, so the same contract needs two models.
+    # Answers in one piece are few: the second needs fewer stubs.
+    _write_model(repository, contracts.generate_name, contract.GENERATE, stub, count, decoupled=True)
+    _write_model(repository, contracts.infer_name, contract.GENERATE, stub, (count + 1) // 2)
     recipe = msgspec.structs.replace(stub, defaults=defaults)
-    _write_model(repository, contracts.recipe_name, "recipe", _RECIPE, recipe, config.stubs.count)
+    _write_model(repository, contracts.recipe_name, contract.RECIPE, recipe, count)
     return repository
 
 
-def _write_model(repository: Path, name: str, module: str, template: str, stub: StubSpec, count: int) -> None:
+def _write_model(
+    repository: Path, name: str, tensors: contract.Contract, stub: StubSpec, count: int, *, decoupled: bool = False
+) -> None:
     version = repository / name / "1"
     version.mkdir(parents=True)
     # A JSON string is a valid protobuf text string for the characters that occur here.
-    text = template.format(
-        name=json.dumps(name), count=count, spec=json.dumps(msgspec.json.encode(stub).decode(), ensure_ascii=True)
+    text = _CONFIG.format(
+        name=json.dumps(name),
+        decoupled=str(decoupled).lower(),
+        inputs=_tensors(tensors.inputs),
+        outputs=_tensors(tensors.outputs),
+        count=count,
+        spec=json.dumps(msgspec.json.encode(stub).decode(), ensure_ascii=True),
     )
     (repository / name / "config.pbtxt").write_text(text, encoding="utf-8")
-    (version / "model.py").write_text(_MODEL.format(module=module), encoding="utf-8")
+    (version / "model.py").write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+
+
+def _tensors(tensors: tuple[contract.TensorSpec, ...]) -> str:
+    return ",\n".join(
+        f'  {{ name: "{tensor.name}" data_type: {tensor.data_type} dims: [ {tensor.dims} ]'
+        + (" optional: true }" if tensor.is_optional else " }")
+        for tensor in tensors
+    )

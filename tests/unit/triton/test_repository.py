@@ -38,7 +38,7 @@ def test_repository_holds_both_contracts_for_one_engine() -> None:
 def test_repository_is_made_afresh() -> None:
     repository.write(load({}, environ={}), RELAYS, "cpu")
     folder = repository.write(load({"generate_name": "mine"}, environ={}), RELAYS, "cpu")
-    assert sorted(path.name for path in folder.iterdir()) == ["mine", "qwen3_vllm"]
+    assert sorted(path.name for path in folder.iterdir()) == ["generate_infer", "mine", "qwen3_vllm"]
 
 
 @pytest.mark.parametrize(("build", "share"), [("cpu", 0.4), ("cuda", 1.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,13 @@ class ModelError(Exception):
     """The model cannot be loaded; Triton shows the message."""
 
 
-def response(outputs: dict[str, list[str]]) -> Any:
-    """A response whose outputs are arrays of strings, each of shape [len(list)]."""
-    return pb.InferenceResponse(
-        [pb.Tensor(name, np.array([text.encode() for text in texts], dtype=object)) for name, texts in outputs.items()]
-    )
+def response(outputs: Mapping[str, Any]) -> Any:
+    """A response; an output is a numpy array, or a list of texts, which becomes one of shape [len(list)]."""
+    return pb.InferenceResponse([pb.Tensor(name, _array(value)) for name, value in outputs.items()])
+
+
+def _array(value: Any) -> Any:
+    return np.array([text.encode() for text in value], dtype=object) if isinstance(value, list) else np.asarray(value)
 
 
 def error(code: str, message: str) -> Any:

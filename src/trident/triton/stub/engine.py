@@ -24,6 +24,7 @@ from trident.protocol.messages import (
     VERSION,
     Abort,
     Accepted,
+    Embedded,
     EngineLost,
     EngineReady,
     FromHost,
@@ -34,12 +35,17 @@ from trident.protocol.messages import (
 )
 from trident.protocol.spec import StubSpec
 from trident.triton.stub import parent_process
+from trident.triton.stub.cancellation import Cancellations
 from trident.triton.stub.detokenizer import added_tokens
 from trident.triton.stub.link import Link, hello
 from trident.triton.stub.pacing import Pacer
-from trident.triton.stub.stream import Answer, ClientGone, Stream
+from trident.triton.stub.stream import Answer, Stream
 
 log = logging.getLogger("trident.stub")
+
+
+LOOK_EVERY_S = 0.5
+"""How often a stub with nothing to do looks whether its Triton is still there."""
 
 
 class EngineUnavailable(Exception):
@@ -60,6 +66,7 @@ class Engine:
         self._ids = itertools.count(1)
         self._streams: dict[int, Stream] = {}
         self._dirty: dict[int, Stream] = {}
+        self._cancellations = Cancellations(self._streams.__contains__)
         self._tokenizer: Tokenizer | None = None
         self._added: dict[int, str] = {}
         self._served = threading.Event()
@@ -131,15 +138,31 @@ class Engine:
             if os.getppid() != parent:
                 # Triton was killed; its stubs would live on for half a minute and keep their shared memory.
                 os._exit(1)
-            wait_s = self._pacer.due_in_s(time.monotonic()) if self._dirty else 0.5
-            events = dict(poller.poll(math.ceil(wait_s * 1000)))
+            events = dict(poller.poll(math.ceil(self._wait_s() * 1000)))
             for link in self._links:
                 if link.monitor in events:
                     link.heed(self._lost)
             if self._inbound in events:
                 self._drain()
-            if self._dirty and self._pacer.due_in_s(time.monotonic()) == 0:
+            now_s = time.monotonic()
+            if self._dirty and self._pacer.due_in_s(now_s) == 0:
                 self._answer_all()
+            if self._cancellations.due_in_s(now_s) == 0:
+                self._ask_clients()
+
+    def _wait_s(self) -> float:
+        """How long nothing has to be done unless a message comes."""
+        now_s = time.monotonic()
+        answers_s = self._pacer.due_in_s(now_s) if self._dirty else math.inf
+        return min(LOOK_EVERY_S, answers_s, self._cancellations.due_in_s(now_s))
+
+    def _ask_clients(self) -> None:
+        for stream in self._cancellations.cancelled():
+            # Tests of Triton's vLLM backend look for these two in the server's log.
+            log.info("[vllm] Cancelling the request")
+            self._tell_host(stream, Abort([stream.id]))
+            self._fail(stream.id, "cancelled", "the client has cancelled the request")
+            log.info("[vllm] Successfully cancelled the request")
 
     def _drain(self) -> None:
         urgent: dict[int, Stream] = {}
@@ -159,15 +182,11 @@ class Engine:
         if isinstance(message, Tokens):
             self._take_tokens(message, urgent)
         elif isinstance(message, Accepted):
-            stream = self._streams.get(message.id)
-            if stream is not None and self._tokenizer is not None:
-                try:
-                    stream.accept(message, self._tokenizer, self._added)
-                except Exception as error:
-                    log.exception("request %d cannot be begun", stream.id)
-                    self._give_up(stream, error)
+            self._accepted(message)
         elif isinstance(message, Rejected):
             self._fail(message.id, message.code, message.message)
+        elif isinstance(message, Embedded):
+            self._embedded(message)
         elif isinstance(message, EngineReady):
             self._welcome(message)
         elif isinstance(message, EngineLost):
@@ -175,6 +194,16 @@ class Engine:
                 if link.ready is not None and link.ready.epoch == message.epoch:
                     link.ready = None
                     self._lost(link)
+
+    def _accepted(self, message: Accepted) -> None:
+        stream = self._streams.get(message.id)
+        if stream is not None and self._tokenizer is not None:
+            try:
+                stream.accept(message, self._tokenizer, self._added)
+                self._cancellations.add(stream, time.monotonic())
+            except Exception as error:
+                log.exception("request %d cannot be begun", stream.id)
+                self._give_up(stream, error)
 
     def _take_tokens(self, tokens: Tokens, urgent: dict[int, Stream]) -> None:
         streams = self._streams
@@ -219,15 +248,21 @@ class Engine:
             return  # failed or aborted by a message that came together with its tokens
         try:
             stream.answer_now()
-        except ClientGone:
-            self._fail(stream.id, "cancelled", "the request was cancelled")
-            self._tell_host(stream, Abort([stream.id]))
         except Exception as error:
             log.exception("answering request %d failed", stream.id)
             self._give_up(stream, error)
         else:
             if stream.finished:
                 self._streams.pop(stream.id, None)
+
+    def _embedded(self, message: Embedded) -> None:
+        stream = self._streams.pop(message.id, None)
+        if stream is not None:
+            try:
+                stream.answer.accepted(message.num_prompt_tokens)
+                stream.answer.embedded(message.embedding)
+            except Exception:
+                log.exception("the embedding of request %d cannot be sent", message.id)
 
     def _fail(self, id: int, code: str, message: str) -> None:
         stream = self._streams.pop(id, None)

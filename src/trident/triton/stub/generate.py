@@ -1,105 +1,117 @@
-"""The contract of Triton's own vLLM backend: ``text_input`` in, ``text_output`` out, decoupled."""
+"""The contract of Triton's own vLLM backend, for generation, chats and embeddings.
+
+Decoupled it answers streams and whole requests; not decoupled, plain ``infer`` and whole requests only.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from typing import Any
 
-from trident.triton.stub import backend, inputs
-from trident.triton.stub.backend import FINAL, Request, Sender
+from trident.triton.stub import inputs
+from trident.triton.stub.answers import Streamed, Whole
+from trident.triton.stub.backend import Request, Sender
+from trident.triton.stub.contract import EMBEDDING_REQUEST, MESSAGES, RETURNS, TEXT_INPUT
 from trident.triton.stub.inputs import BadInput
-from trident.triton.stub.model import StubModel, refuse
-from trident.triton.stub.stream import ClientGone
+from trident.triton.stub.model import StubModel
+from trident.triton.stub.outputs import Outputs
 
 # Triton's /generate hands its own fields on as parameters too; they are no sampling parameters.
-_TRITONS_OWN = {"id", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
+_TRITONS_OWN = {"id", "timeout", "sequence_id", "sequence_start", "sequence_end"}
 
-ASK_AGAIN_S = 0.1
-"""Asking whether a request is cancelled is a round trip to Triton, too dear for each response."""
+# Inputs of a chat beside its messages, and how each is written.
+_CHAT_JSON: dict[str, type[dict[str, Any]] | type[list[Any]]] = {"chat_template_kwargs": dict, "tools": list}
 
 
 class TritonPythonModel(StubModel):
     """Triton's entry point."""
 
-    def handle(self, request: Request, sender: Sender) -> None:
-        """See facts in docs/architecture.md; semantics are those of triton-inference-server/vllm_backend."""
-        prompt = inputs.texts(request, "text_input")[0]
+    def handle(self, request: Request, sender: Sender, request_id: str) -> None:
+        """Semantics are those of triton-inference-server/vllm_backend; docs/kserve.md lists the differences."""
         stream = inputs.flag(request, "stream") or False
-        exclude = inputs.flag(request, "exclude_input_in_output")
-        if stream and exclude is False:
-            raise BadInput("exclude_input_in_output = false is not possible with stream = true")
+        if stream and not self.is_decoupled:
+            raise BadInput(
+                f"stream = true: the model {self.name!r} answers in one piece only; it has a sibling for streams"
+            )
+        asked = _asked(request)
+        wanted = {name for name in RETURNS if inputs.flag(request, f"return_{name}")}
         sampling = _sampling(request)
         lora_name = sampling.pop("lora_name", None)
         if lora_name is not None and not isinstance(lora_name, str):
-            raise BadInput(f"lora_name must be a string, got {lora_name!r}")
-        answer: _Streamed | _Whole
-        answer = _Streamed(sender) if stream else _Whole(sender, "" if exclude else prompt)
+            raise BadInput(f"lora_name must be a string, got {inputs.kind(lora_name)}")
+        priority = _priority(sampling.pop("priority", 0))
+        logprobs = "logprobs" in wanted or "cumulative_logprob" in wanted
+        if "cumulative_logprob" in wanted and sampling.get("logprobs") is None:
+            sampling["logprobs"] = 0  # of the sampled token alone: vLLM sums up nothing without it
+        outputs = Outputs(wanted, is_chat="chat" in asked, prefix=_prefix(request, asked, stream=stream))
+        answer = (Streamed if stream else Whole)(sender, request_id, outputs)
         self.engine.submit(
             answer,
-            request_id=request.request_id() or uuid.uuid4().hex,
-            prompt=prompt,
-            prompt_token_ids=None,
+            request_id=request_id,
+            **{"prompt": None, "prompt_token_ids": None, **asked},
             sampling=sampling,
             lora_name=lora_name,
+            priority=priority,
             deadline_s=inputs.deadline_s(request),
+            logprobs=logprobs,
         )
 
 
+def _asked(request: Request) -> dict[str, Any]:
+    """The one thing that a request asks for: ``prompt`` with ``images``, ``chat`` or ``embed`` of ``Submit``."""
+    present = [name for name in (TEXT_INPUT, MESSAGES, EMBEDDING_REQUEST) if inputs.has(request, name)]
+    # Triton's OpenAI front-end sends a text_input beside its embedding_request, and the backend ignores it.
+    if EMBEDDING_REQUEST in present:
+        return {"embed": inputs.json_object(EMBEDDING_REQUEST, inputs.texts(request, EMBEDDING_REQUEST)[0])}
+    if len(present) > 1:
+        raise BadInput(f"inputs {present[0]!r} and {present[1]!r} are both there; expected one of them")
+    if present == [MESSAGES]:
+        return {"chat": _chat(request)}
+    images = inputs.texts(request, "image") if inputs.has(request, "image") else []
+    return {"prompt": inputs.texts(request, TEXT_INPUT)[0], "images": images}
+
+
+def _chat(request: Request) -> dict[str, Any]:
+    chat: dict[str, Any] = {MESSAGES: inputs.json_value(MESSAGES, inputs.texts(request, MESSAGES)[0], list)}
+    for name, kind in _CHAT_JSON.items():
+        if (text := inputs.text(request, name)) is not None:
+            chat[name] = inputs.json_value(name, text, kind)
+    if (choice := inputs.text(request, "tool_choice")) is not None:
+        is_named = choice.lstrip().startswith("{")
+        chat["tool_choice"] = inputs.json_object("tool_choice", choice) if is_named else choice
+    return chat
+
+
+def _prefix(request: Request, asked: dict[str, Any], *, stream: bool) -> str:
+    """What stands before the text of an answer: the prompt, unless the client excludes it or streams."""
+    exclude = inputs.flag(request, "exclude_input_in_output")
+    if stream and exclude is False:
+        raise BadInput("exclude_input_in_output = false is not possible with stream = true")
+    return "" if stream or exclude else asked.get("prompt") or ""
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise BadInput(f"priority must be a whole number, got {inputs.kind(value)}")
+    try:
+        priority = int(value)
+    except ValueError:
+        raise BadInput(f"priority must be a whole number, got {value!r}") from None
+    if not -(2**31) <= priority < 2**31:
+        raise BadInput(f"priority must be in -2**31 to 2**31 - 1, got {priority}")
+    return priority
+
+
 def _sampling(request: Request) -> dict[str, Any]:
+    given = json.loads(request.parameters() or "{}")
     tensor = inputs.text(request, "sampling_parameters")
     if tensor is not None:
-        return inputs.json_object("sampling_parameters", tensor)
-    given = json.loads(request.parameters() or "{}")
-    sampling = {
-        name: value for name, value in given.items() if name not in _TRITONS_OWN and not name.startswith("triton_")
-    }
+        # It takes the place of all request parameters.
+        sampling = inputs.json_object("sampling_parameters", tensor)
+    else:
+        sampling = {
+            name: value for name, value in given.items() if name not in _TRITONS_OWN and not name.startswith("triton_")
+        }
     if isinstance(sampling.get("structured_outputs"), str):
         sampling["structured_outputs"] = inputs.json_object("structured_outputs", sampling["structured_outputs"])
     return sampling
-
-
-class _Streamed:
-    """A response for each piece of text; the last one carries Triton's FINAL flag."""
-
-    wants_progress = True
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._asked_s = time.monotonic()
-
-    def progress(self, texts: list[str]) -> None:
-        """Raises ClientGone within ``ASK_AGAIN_S`` of a gRPC cancel or of a failed write to an HTTP stream."""
-        now_s = time.monotonic()
-        if now_s - self._asked_s > ASK_AGAIN_S:
-            self._asked_s = now_s
-            if self._sender.is_cancelled():
-                raise ClientGone
-        self._sender.send(backend.response({"text_output": texts}))
-
-    def finish(self, texts: list[str], reasons: list[str]) -> None:  # noqa: ARG002 - the contract's default outputs
-        self._sender.send(backend.response({"text_output": texts}), flags=FINAL)
-
-    def fail(self, code: str, message: str) -> None:
-        refuse(self._sender, code, message)
-
-
-class _Whole:
-    """One response with everything, after the prompt unless the client excludes it."""
-
-    wants_progress = False
-
-    def __init__(self, sender: Sender, prefix: str) -> None:
-        self._sender = sender
-        self._prefix = prefix
-
-    def progress(self, texts: list[str]) -> None:
-        """Never called: this answer does not want it."""
-
-    def finish(self, texts: list[str], reasons: list[str]) -> None:  # noqa: ARG002
-        whole = [self._prefix + text for text in texts]
-        self._sender.send(backend.response({"text_output": whole}), flags=FINAL)
-
-    def fail(self, code: str, message: str) -> None:
-        refuse(self._sender, code, message)

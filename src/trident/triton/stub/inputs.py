@@ -12,9 +12,16 @@ DEEPEST = 100
 """Levels of lists and objects in JSON that clients send. Decoders recurse, the engine's own among them, and one that
 runs out of stack takes its process along."""
 
+_EXPECTED: dict[type, str] = {dict: "a JSON object", list: "a JSON list"}
+
 
 class BadInput(Exception):
     """The request cannot be understood; the message is for the client."""
+
+
+def has(request: Request, name: str) -> bool:
+    """Whether the client sent this input."""
+    return backend.array(request, name) is not None
 
 
 def texts(request: Request, name: str) -> list[str]:
@@ -47,17 +54,23 @@ def number(request: Request, name: str) -> int | float | None:
 
 def json_object(name: str, content: str) -> dict[str, Any]:
     """A JSON object sent as text, of values that can be sent on. Raises BadInput."""
+    return json_value(name, content, dict)  # type: ignore[no-any-return]
+
+
+def json_value(name: str, content: str, expected: type[dict[str, Any]] | type[list[Any]]) -> Any:
+    """A JSON object (``dict``) or list sent as text, of values that can be sent on. Raises BadInput."""
+    wanted = _EXPECTED[expected]
     try:
         value = json.loads(content)
     except json.JSONDecodeError as error:
-        raise BadInput(f"input {name!r} must be a JSON object, but it is not JSON: {error}") from error
+        raise BadInput(f"input {name!r} must be {wanted}, but it is not JSON: {error}") from error
     except RecursionError as error:
         raise BadInput(f"input {name!r} nests deeper than {DEEPEST} levels") from error
     except ValueError as error:  # Python reads no integer of more than 4300 digits
         raise BadInput(f"input {name!r} has an integer of thousands of digits; the largest is 2**64 - 1") from error
-    if not isinstance(value, dict):
-        raise BadInput(f"input {name!r} must be a JSON object, got {_kind(value)}")
-    for key, item in value.items():
+    if not isinstance(value, expected):
+        raise BadInput(f"input {name!r} must be {wanted}, got {kind(value)}")
+    for key, item in value.items() if isinstance(value, dict) else ((name, value),):
         _check_text(name, key)
         _check_sendable(key, item)
     return value
@@ -70,7 +83,7 @@ def deadline_s(request: Request) -> float | None:
     if timeout_us <= 0:
         timeout_us = json.loads(request.parameters() or "{}").get("timeout", 0)
         if not isinstance(timeout_us, int) or timeout_us < 0:
-            raise BadInput(f"timeout must be a whole number of microseconds, got {timeout_us!r}")
+            raise BadInput(f"timeout must be a whole number of microseconds, got {kind(timeout_us)}")
     return timeout_us / 1e6 if timeout_us > 0 else None
 
 
@@ -121,6 +134,14 @@ def _decoded(name: str, value: Any) -> str:
         raise BadInput(f"input {name!r} is not UTF-8 text: {error.reason} at byte {error.start}") from error
 
 
-def _kind(value: Any) -> str:
-    names = {list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number"}
+def kind(value: Any) -> str:
+    """What a JSON value is, in words for a client."""
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")

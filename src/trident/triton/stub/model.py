@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import uuid
 
 from trident.protocol import spec
 from trident.triton.stub import backend
 from trident.triton.stub.backend import FINAL, Request, Sender
 from trident.triton.stub.engine import Engine, EngineUnavailable
 from trident.triton.stub.inputs import BadInput
+
+log = logging.getLogger("trident.stub")
 
 SPEC_PARAMETER = "trident"
 
@@ -21,7 +24,10 @@ class StubModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Connects to the engine and waits for it, so that Triton reports the model ready when it is."""
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        parameters = json.loads(args["model_config"])["parameters"]
+        config = json.loads(args["model_config"])
+        self.name = args["model_name"]
+        self.is_decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
+        parameters = config["parameters"]
         self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER]["string_value"])
         self.engine = Engine(self.spec, args["model_instance_name"])
         if not self.engine.wait_until_ready(self.spec.start_timeout_s):
@@ -32,20 +38,22 @@ class StubModel:
         """Hands every request to the engine and returns at once; answers go through the response senders."""
         for request in requests:
             sender = request.get_response_sender()
+            request_id = request.request_id() or uuid.uuid4().hex
             try:
-                self.handle(request, sender)
+                self.handle(request, sender, request_id)
             except BadInput as problem:
-                refuse(sender, "invalid", str(problem))
+                refuse(sender, "invalid", str(problem), request_id)
             except EngineUnavailable as problem:
-                refuse(sender, "unavailable", str(problem))
+                refuse(sender, "unavailable", str(problem), request_id)
             except OverflowError as problem:
-                refuse(sender, "invalid", f"a sampling parameter does not fit into 64 bits: {problem}")
+                refuse(sender, "invalid", f"a sampling parameter does not fit into 64 bits: {problem}", request_id)
             except Exception as problem:
-                logging.getLogger("trident.stub").exception("a request could not be handled")
-                refuse(sender, "internal", f"{type(problem).__name__}: {problem}")
+                log.exception("request %s could not be handled", request_id)
+                refuse(sender, "internal", f"{type(problem).__name__}: {problem}", request_id)
 
-    def handle(self, request: Request, sender: Sender) -> None:
-        """Submits one request. Raises BadInput for one that cannot be understood."""
+    def handle(self, request: Request, sender: Sender, request_id: str) -> None:
+        """Submits one request; ``request_id`` is the client's own, or one made up for it. Raises BadInput for one that
+        cannot be understood."""
         raise NotImplementedError
 
     def finalize(self) -> None:
@@ -53,6 +61,7 @@ class StubModel:
         self.engine.close()
 
 
-def refuse(sender: Sender, code: str, message: str) -> None:
-    """Ends a request with an error."""
-    sender.send(backend.error(code, message), flags=FINAL)
+def refuse(sender: Sender, code: str, message: str, request_id: str) -> None:
+    """Ends a request with an error, which names it as Triton's own errors do."""
+    log.info("request %s ends with an error (%s): %s", request_id, code, message)
+    sender.send(backend.error(code, f"[request id: {request_id}] {message}"), flags=FINAL)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Protocol
 
 from tokenizers import Tokenizer
 
-from trident.protocol.messages import FINISH_REASONS, Accepted, Delta
+from trident.protocol.messages import FINISH_REASONS, Accepted, Delta, Logprob, Parsed
 from trident.triton.stub.detokenizer import Detokenizer
+from trident.triton.stub.piece import Piece
 
 _FAILURES = {
     "abort": ("unavailable", "the engine gave this request up; send it again"),
@@ -18,44 +20,100 @@ _FAILURES = {
 STOP = FINISH_REASONS.index("stop")
 
 
-class ClientGone(Exception):
-    """Nobody reads the answer any more."""
-
-
 class Answer(Protocol):
-    """Where a request's outcome goes: any number of ``progress``, then one ``finish`` or one ``fail``.
-
-    ``progress`` may raise ``ClientGone`` instead: the request is then aborted, and ``fail`` is the last call.
-    """
+    """Where a request's outcome goes: ``accepted``, any number of ``progress``, then one ``finish`` or ``embedded``;
+    or, at any point, one ``fail``."""
 
     wants_progress: bool
 
-    def progress(self, texts: list[str]) -> None:
-        """New text of each of the ``n`` sequences."""
+    def accepted(self, num_prompt_tokens: int) -> None:
+        """The engine works on it."""
 
-    def finish(self, texts: list[str], reasons: list[str]) -> None:
-        """The last text and the finish reason of each sequence."""
+    def progress(self, pieces: list[Piece]) -> None:
+        """What is new in each of the ``n`` sequences."""
+
+    def finish(self, pieces: list[Piece], reasons: list[str]) -> None:
+        """The last piece and the finish reason of each sequence."""
+
+    def embedded(self, embedding: list[float]) -> None:
+        """The answer to a request for an embedding."""
 
     def fail(self, code: str, message: str) -> None:
-        """No more text. ``code`` is one of the protocol's ``REJECTION_CODES``."""
+        """No more text. ``code`` is one of the protocol's ``REJECTION_CODES``, or "cancelled"."""
+
+    def is_cancelled(self) -> bool:
+        """Whether the client has gone. A round trip to Triton; never called after the outcome."""
 
 
 class _Sequence:
-    __slots__ = ("detokenizer", "finish", "pending", "stop_token_last")
+    __slots__ = (
+        "_cumulative_logprob",
+        "_logprobs",
+        "_num_tokens",
+        "_parsed",
+        "_pending",
+        "_stop_token_last",
+        "detokenizer",
+        "finish",
+    )
 
     def __init__(self, detokenizer: Detokenizer | None) -> None:
         self.detokenizer = detokenizer
-        self.pending: list[int] = []
         self.finish: int | None = None
-        self.stop_token_last = False
+        self._num_tokens = 0
+        self._pending: list[int] = []
+        self._stop_token_last = False
+        self._parsed: list[Parsed] = []
+        self._logprobs: list[list[Logprob]] | None = None
+        self._cumulative_logprob: float | None = None
 
-    def text(self) -> str:
+    def take(self, delta: Delta, *, looks_for_stop: bool) -> bool:
+        """True when these tokens completed a stop string."""
+        self._num_tokens += len(delta.token_ids)
+        if delta.logprobs is not None:
+            self._cumulative_logprob = delta.cumulative_logprob
+            if self._logprobs is None:
+                self._logprobs = delta.logprobs
+            else:
+                self._logprobs += delta.logprobs
+        if delta.parsed is not None:
+            self._parsed.append(delta.parsed)
+        stop_token_last = delta.finish == STOP
+        if looks_for_stop and self.detokenizer is not None:
+            return self.detokenizer.feed(delta.token_ids, stop_token_last=stop_token_last) is not None
+        self._pending += delta.token_ids
+        self._stop_token_last = stop_token_last
+        return False
+
+    def piece(self) -> Piece:
+        """What has come since the last time."""
+        text = self._text()
+        reasoning = tool_calls = ""
+        if self._parsed:
+            parsed, self._parsed = self._parsed, []
+            text = "".join([part.content for part in parsed])
+            reasoning = "".join([part.reasoning for part in parsed])
+            tool_calls = _joined([part.tool_calls for part in parsed if part.tool_calls])
+        piece = Piece(text, self._num_tokens, self._logprobs, self._cumulative_logprob, reasoning, tool_calls)
+        self._num_tokens = 0
+        if self._logprobs is not None:
+            self._logprobs = []
+        return piece
+
+    def _text(self) -> str:
         if self.detokenizer is None:
             return ""
-        if self.pending:
-            pending, self.pending = self.pending, []
-            self.detokenizer.feed(pending, stop_token_last=self.stop_token_last)
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self.detokenizer.feed(pending, stop_token_last=self._stop_token_last)
         return self.detokenizer.take(final=self.finish is not None)
+
+
+def _joined(lists: list[str]) -> str:
+    """One JSON list of several."""
+    if len(lists) < 2:
+        return "".join(lists)
+    return json.dumps([item for text in lists for item in json.loads(text)], ensure_ascii=False)
 
 
 class Stream:
@@ -77,6 +135,7 @@ class Stream:
 
     def accept(self, accepted: Accepted, tokenizer: Tokenizer, added: dict[int, str]) -> None:
         """The engine runs the request."""
+        self.answer.accepted(len(accepted.prompt_token_ids))
         self._looks_for_stop = bool(accepted.stop)
         self._sequences = [
             _Sequence(Detokenizer(tokenizer, accepted, added) if accepted.detokenize else None)
@@ -88,15 +147,9 @@ class Stream:
         sequence = self._sequences[delta.index]
         if sequence.finish is not None:
             return False
-        stop_token_last = delta.finish == STOP
-        if self._looks_for_stop and sequence.detokenizer is not None:
-            found = sequence.detokenizer.feed(delta.token_ids, stop_token_last=stop_token_last)
-            if found is not None:
-                sequence.finish = STOP
-                return delta.finish is None
-        else:
-            sequence.pending.extend(delta.token_ids)
-            sequence.stop_token_last = stop_token_last
+        if sequence.take(delta, looks_for_stop=self._looks_for_stop):
+            sequence.finish = STOP
+            return delta.finish is None
         sequence.finish = delta.finish
         return False
 
@@ -109,13 +162,13 @@ class Stream:
         """Sends what has come since the last time, or the end. The first answer goes out even without text: it tells
         the client that its first token is there."""
         first, self.started = not self.started, True
-        texts = [sequence.text() for sequence in self._sequences]
+        pieces = [sequence.piece() for sequence in self._sequences]
         if self.finished:
             reasons = [FINISH_REASONS[sequence.finish or 0] for sequence in self._sequences]
             failure = next((_FAILURES[reason] for reason in reasons if reason in _FAILURES), None)
             if failure is not None:
                 self.answer.fail(*failure)
             else:
-                self.answer.finish(texts, reasons)
-        elif first or any(texts):
-            self.answer.progress(texts)
+                self.answer.finish(pieces, reasons)
+        elif first or not all(piece.is_empty for piece in pieces):
+            self.answer.progress(pieces)

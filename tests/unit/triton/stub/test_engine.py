@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import zmq
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from triton_fakes import Heard
 
 from trident.protocol import sockets
 from trident.protocol.messages import (
@@ -20,10 +21,13 @@ from trident.protocol.messages import (
     Abort,
     Accepted,
     Delta,
+    Embedded,
     EngineLost,
     EngineReady,
     FromStub,
     Hello,
+    Logprob,
+    Parsed,
     Rejected,
     Stopped,
     Submit,
@@ -31,6 +35,7 @@ from trident.protocol.messages import (
 )
 from trident.protocol.spec import StubSpec
 from trident.triton.stub.engine import Engine, EngineUnavailable
+from trident.triton.stub.piece import Piece
 
 DEADLINE_S = 5
 LENGTH = 1
@@ -82,26 +87,6 @@ class Host:
         if self._outbound is not None:
             self._outbound.close(linger=0)
         self._context.destroy(linger=0)
-
-
-class Heard:
-    """An answer that puts everything into a queue."""
-
-    def __init__(self, *, wants_progress: bool = True) -> None:
-        self.wants_progress = wants_progress
-        self.said: queue.Queue[tuple[Any, ...]] = queue.Queue()
-
-    def progress(self, texts: list[str]) -> None:
-        self.said.put(("progress", *texts))
-
-    def finish(self, texts: list[str], reasons: list[str]) -> None:
-        self.said.put(("finish", *texts, *reasons))
-
-    def fail(self, code: str, message: str) -> None:
-        self.said.put(("fail", code, message))
-
-    def next(self) -> tuple[Any, ...]:
-        return self.said.get(timeout=DEADLINE_S)
 
 
 @pytest.fixture(scope="module")
@@ -252,8 +237,8 @@ def test_abort_reaches_the_host_and_silences_the_answer(
 
 def test_broken_answer_does_not_end_the_others(engine: Engine, host: Host, ids: Callable[[str], list[int]]) -> None:
     class Broken(Heard):
-        def progress(self, texts: list[str]) -> None:
-            raise RuntimeError(f"the client is gone and cannot read {texts}")
+        def progress(self, pieces: list[Piece]) -> None:
+            raise RuntimeError(f"the client is gone and cannot read {pieces}")
 
     id = submit(engine, host, Broken())
     host.send(Tokens([Delta(id, ids("a"))]))
@@ -304,8 +289,8 @@ def test_falling_behind_joins_tokens(engine: Engine, host: Host, ids: Callable[[
             super().__init__()
             self.gate = threading.Event()
 
-        def progress(self, texts: list[str]) -> None:
-            super().progress(texts)
+        def progress(self, pieces: list[Piece]) -> None:
+            super().progress(pieces)
             self.gate.wait(DEADLINE_S)
 
     heard = Slow()
@@ -318,6 +303,50 @@ def test_falling_behind_joins_tokens(engine: Engine, host: Host, ids: Callable[[
     threading.Event().wait(0.2)  # the messages are in the stub's queue; nothing tells when
     heard.gate.set()
     assert heard.next() == ("finish", "bcdefgh", "length")
+
+
+def test_cancelled_request_is_aborted_and_told(engine: Engine, host: Host, ids: Callable[[str], list[int]]) -> None:
+    streamed, whole, other = Heard(), Heard(wants_progress=False), Heard()
+    first, second, third = (submit(engine, host, heard) for heard in (streamed, whole, other))
+    streamed.cancelled = whole.cancelled = True
+    aborted = [host.next(Abort), host.next(Abort)]
+    assert sorted(abort.ids[0] for abort in aborted) == [first, second]
+    for heard in (streamed, whole):
+        assert heard.next()[:2] == ("fail", "cancelled")
+    host.send(Tokens([Delta(third, ids("a"), LENGTH)]))
+    assert other.next() == ("finish", "a", "length")
+
+
+def test_logprobs_and_token_counts_wait_with_the_text(
+    engine: Engine, host: Host, ids: Callable[[str], list[int]]
+) -> None:
+    heard = Heard(wants_progress=False)
+    id = submit(engine, host, heard)
+    first, second = Logprob(1, -0.5, 1, "a"), Logprob(2, -0.25, 1, "b")
+    host.send(Tokens([Delta(id, ids("a"), logprobs=[[first]], cumulative_logprob=-0.5)]))
+    host.send(Tokens([Delta(id, ids("b"), LENGTH, logprobs=[[second]], cumulative_logprob=-0.75)]))
+    assert heard.next() == ("finish", "ab", "length")
+    (piece,) = heard.pieces
+    assert piece.logprobs == [[first], [second]]
+    assert (piece.num_tokens, piece.cumulative_logprob) == (2, -0.75)
+
+
+def test_parsed_text_takes_the_place_of_tokens(engine: Engine, host: Host, ids: Callable[[str], list[int]]) -> None:
+    heard = Heard(wants_progress=False)
+    id = submit(engine, host, heard)
+    host.send(Tokens([Delta(id, ids("x"), parsed=Parsed("", "so", '[{"index": 0}]'))]))
+    host.send(Tokens([Delta(id, ids("y"), LENGTH, parsed=Parsed("yes", "", '[{"index": 1}]'))]))
+    assert heard.next() == ("finish", "yes", "length")
+    (piece,) = heard.pieces
+    assert (piece.reasoning, piece.tool_calls) == ("so", '[{"index": 0}, {"index": 1}]')
+
+
+def test_embedding_is_one_answer(engine: Engine, host: Host) -> None:
+    heard = Heard()
+    id = engine.submit(heard, request_id="r", prompt=None, prompt_token_ids=None, sampling={}, embed={"input": "a"})
+    host.send(Embedded(id, [0.5, -1.0], 3))
+    assert heard.next() == ("embedded", "0.5", "-1.0")
+    assert heard.num_prompt_tokens == 3
 
 
 def test_closing_is_prompt_and_leaves_no_socket(host: Host, tmp_path: Path) -> None:

@@ -4,18 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from triton_fakes import Engine, Request, TritonError, strings
+from triton_fakes import Engine, Request, TritonError, piece, strings
 
 from trident.protocol.spec import StubSpec
-from trident.triton.stub import generate
 from trident.triton.stub.engine import EngineUnavailable
 from trident.triton.stub.generate import TritonPythonModel
-from trident.triton.stub.stream import ClientGone
 
 
-def ask(request: Request, engine: Engine | None = None) -> Engine:
+def ask(request: Request, engine: Engine | None = None, *, is_decoupled: bool = True) -> Engine:
     engine = engine or Engine()
     model = TritonPythonModel()
+    model.name, model.is_decoupled = "generate", is_decoupled
     model.engine = engine  # type: ignore[assignment]
     model.spec = StubSpec(relays=[], sockets_dir="", start_timeout_s=1, response_share=1, defaults={})
     model.execute([request])
@@ -37,6 +36,7 @@ def test_request_parameters_become_sampling_without_tritons_own() -> None:
     engine = ask(Request({"text_input": strings("hi")}, json.dumps(parameters), id="r1"))
     (submitted,) = engine.submitted
     assert submitted["sampling"] == {"temperature": 0.5}
+    assert submitted["priority"] == 1
     assert submitted["request_id"] == "r1"
     assert submitted["deadline_s"] == 2.0
 
@@ -61,30 +61,27 @@ def test_whole_answer_has_the_prompt_in_front_unless_excluded(exclude: bool | No
     if exclude is not None:
         inputs["exclude_input_in_output"] = [exclude]
     request = Request(inputs)
-    ask(request).answers[0].finish([" there"], ["stop"])
+    ask(request).answers[0].finish([piece(" there")], ["stop"])
     assert texts(request) == [[expected]] and request.sender.final
 
 
 def test_stream_sends_each_text_and_marks_the_last() -> None:
     request = Request({"text_input": strings("hi"), "stream": [True]})
     answer = ask(request).answers[0]
-    answer.progress(["a"])
+    answer.progress([piece("a")])
     assert not request.sender.final
-    answer.finish(["b"], ["length"])
+    answer.finish([piece("b")], ["length"])
     assert texts(request) == [["a"], ["b"]] and request.sender.final
 
 
-def test_cancelled_stream_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "ASK_AGAIN_S", -1.0)
-    request = Request({"text_input": strings("hi"), "stream": [True]})
+def test_answer_knows_whether_its_client_has_gone() -> None:
+    request = Request({"text_input": strings("hi")})
     answer = ask(request).answers[0]
-    answer.progress(["a"])
+    assert not answer.is_cancelled()
     request.sender.cancelled = True
-    with pytest.raises(ClientGone):
-        answer.progress(["b"])
-    answer.fail("cancelled", "the request was cancelled")
-    assert request.sender.responses[-1].error is not None
-    assert request.sender.responses[-1].error.code == TritonError.CANCELLED
+    assert answer.is_cancelled()
+    answer.fail("cancelled", "the client has cancelled the request")
+    assert refusal(request)[0] == TritonError.CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from triton_fakes import Engine, Request, TritonError, strings
+from triton_fakes import Engine, Request, TritonError, piece, strings
 
 from trident.protocol.spec import StubSpec
 from trident.triton.stub.engine import EngineUnavailable
@@ -39,22 +39,22 @@ def test_several_prompts_are_answered_in_their_order() -> None:
     assert [item["request_id"] for item in engine.submitted] == ["r-0", "r-1", "r-2"]
     for position in (2, 0, 1):
         assert request.sender.responses == []
-        engine.answers[position].finish([f"answer {position}"], ["stop"])
+        engine.answers[position].finish([piece(f"answer {position}")], ["stop"])
     (response,) = request.sender.responses
     assert response.tensors["generated_text"] == [b"answer 0", b"answer 1", b"answer 2"]
 
 
 def test_first_failure_ends_all_prompts_once() -> None:
-    request = Request({"prompt": strings("a", "b")})
+    request = Request({"prompt": strings("a", "b")}, id="r")
     engine = ask(request)
     engine.answers[1].fail("invalid", "too long")
     engine.answers[0].fail("invalid", "late")
-    assert error(request).message == "prompt 2 of 2: too long"
+    assert error(request).message == "[request id: r] prompt 2 of 2: too long"
     assert engine.aborted == [1, 2]
 
 
 def test_prompts_before_one_that_cannot_be_submitted_are_taken_back() -> None:
-    request = Request({"prompt": strings("a", "b")})
+    request = Request({"prompt": strings("a", "b")}, id="r")
     engine = ask(request, Engine(EngineUnavailable("gone"), at=2))
     assert error(request).code == TritonError.UNAVAILABLE
     assert engine.aborted == [1]
@@ -77,13 +77,13 @@ def test_failure_while_prompts_are_still_submitted_is_told_once() -> None:
                 raise EngineUnavailable("gone")
             return super().submit(answer, **request)
 
-    request = Request({"prompt": strings("a", "b", "c")})
+    request = Request({"prompt": strings("a", "b", "c")}, id="r")
     engine = ask(request, Failing())
-    assert error(request).message == "prompt 1 of 3: the engine was lost"
+    assert error(request).message == "[request id: r] prompt 1 of 3: the engine was lost"
     assert engine.aborted == [1, 2]
 
 
 def test_more_prompts_than_the_others_can_wait_for_are_refused() -> None:
-    request = Request({"prompt": strings(*["a"] * 1025)})
+    request = Request({"prompt": strings(*["a"] * 1025)}, id="r")
     assert ask(request).submitted == []
-    assert error(request).message == "input 'prompt' has 1025 elements; expected 1 to 1024"
+    assert error(request).message == "[request id: r] input 'prompt' has 1025 elements; expected 1 to 1024"

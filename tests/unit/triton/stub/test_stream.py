@@ -2,27 +2,12 @@ from __future__ import annotations
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from triton_fakes import Heard
 
 from trident.protocol.messages import Accepted, Delta
 from trident.triton.stub.stream import Stream
 
 STOP, LENGTH = 0, 1
-
-
-class Heard:
-    wants_progress = True
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, ...]] = []
-
-    def progress(self, texts: list[str]) -> None:
-        self.said.append(("progress", *texts))
-
-    def finish(self, texts: list[str], reasons: list[str]) -> None:
-        self.said.append(("finish", *texts, *reasons))
-
-    def fail(self, code: str, message: str) -> None:
-        self.said.append(("fail", code, message))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +38,7 @@ def test_tokens_that_wait_are_joined_in_one_answer(tokenizer: Tokenizer) -> None
     stream.take(Delta(1, ids(tokenizer, "d"), LENGTH))
     assert stream.finished
     stream.answer_now()
-    assert heard.said == [("progress", "abc"), ("finish", "d", "length")]
+    assert heard.all() == [("progress", "abc"), ("finish", "d", "length")]
 
 
 def test_first_answer_goes_out_without_text_and_later_ones_do_not(tokenizer: Tokenizer) -> None:
@@ -64,7 +49,7 @@ def test_first_answer_goes_out_without_text_and_later_ones_do_not(tokenizer: Tok
         stream.answer_now()
     stream.take(Delta(1, [third]))
     stream.answer_now()
-    assert heard.said == [("progress", ""), ("progress", "你")]
+    assert heard.all() == [("progress", ""), ("progress", "你")]
 
 
 def test_stop_string_ends_the_stream_and_asks_for_an_abort(tokenizer: Tokenizer) -> None:
@@ -73,14 +58,14 @@ def test_stop_string_ends_the_stream_and_asks_for_an_abort(tokenizer: Tokenizer)
     assert stream.take(Delta(1, ids(tokenizer, "def")))
     assert not stream.take(Delta(1, ids(tokenizer, "late"), LENGTH))
     stream.answer_now()
-    assert heard.said == [("finish", "ab", "stop")]
+    assert heard.all() == [("finish", "ab", "stop")]
 
 
 def test_stop_string_with_the_last_token_needs_no_abort(tokenizer: Tokenizer) -> None:
     stream, heard = started(tokenizer, stop=["cd"])
     assert not stream.take(Delta(1, ids(tokenizer, "abcd"), LENGTH))
     stream.answer_now()
-    assert heard.said == [("finish", "ab", "stop")]
+    assert heard.all() == [("finish", "ab", "stop")]
 
 
 def test_sequences_finish_independently(tokenizer: Tokenizer) -> None:
@@ -91,7 +76,7 @@ def test_sequences_finish_independently(tokenizer: Tokenizer) -> None:
     stream.answer_now()
     stream.take(Delta(1, ids(tokenizer, "c"), STOP, 1))
     stream.answer_now()
-    assert heard.said == [("progress", "a", "b"), ("finish", "", "", "length", "stop")]
+    assert heard.all() == [("progress", "a", "b"), ("finish", "", "", "length", "stop")]
 
 
 def test_stream_is_not_finished_before_it_is_accepted() -> None:
@@ -104,4 +89,4 @@ def test_sequence_that_the_engine_gave_up_is_no_answer(tokenizer: Tokenizer, fin
     stream.take(Delta(1, ids(tokenizer, "a"), LENGTH, 0))
     stream.take(Delta(1, ids(tokenizer, "b"), finish, 1))
     stream.answer_now()
-    assert [said[:2] for said in heard.said] == [("fail", code)]
+    assert [said[:2] for said in heard.all()] == [("fail", code)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from trident.triton.stub.piece import Piece
 
 
 class Tensor:
@@ -29,6 +32,50 @@ class InferenceResponse:
     def __init__(self, tensors: Any = (), error: TritonError | None = None) -> None:
         self.tensors = {tensor.name: tensor.array.tolist() for tensor in tensors}
         self.error = error
+
+
+def piece(text: str) -> Piece:
+    """One token's worth of text, without anything that is only sent when asked for."""
+    return Piece(text, 1, None, None, "", "")
+
+
+class Heard:
+    """An answer that keeps what it is told, texts only."""
+
+    def __init__(self, *, wants_progress: bool = True) -> None:
+        self.wants_progress = wants_progress
+        self.said: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        self.pieces: list[Piece] = []
+        self.num_prompt_tokens: int | None = None
+        self.cancelled = False
+
+    def accepted(self, num_prompt_tokens: int) -> None:
+        self.num_prompt_tokens = num_prompt_tokens
+
+    def progress(self, pieces: list[Piece]) -> None:
+        self.pieces += pieces
+        self.said.put(("progress", *[piece.text for piece in pieces]))
+
+    def finish(self, pieces: list[Piece], reasons: list[str]) -> None:
+        self.pieces += pieces
+        self.said.put(("finish", *[piece.text for piece in pieces], *reasons))
+
+    def embedded(self, embedding: list[float]) -> None:
+        self.said.put(("embedded", *map(str, embedding)))
+
+    def fail(self, code: str, message: str) -> None:
+        self.said.put(("fail", code, message))
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+    def next(self) -> tuple[str, ...]:
+        """What is said next; waits for it."""
+        return self.said.get(timeout=10)
+
+    def all(self) -> list[tuple[str, ...]]:
+        """What has been said since the last look."""
+        return [self.said.get_nowait() for _ in range(self.said.qsize())]
 
 
 class Sender:
