@@ -32,6 +32,7 @@ COMMANDS = {
     "stop": Entry("trident.cli.stop", "Stop a server."),
     "chat": Entry("trident.cli.chat", "Chat with the running server."),
     "generate": Entry("trident.cli.generate", "Get one answer from the running server."),
+    "triton-dir": Entry("trident.cli.triton_dir", "Make a folder to run tritonserver from yourself."),
     "setup": Entry("trident.cli.setup", "Install what serving needs, once."),
 }
 
@@ -67,7 +68,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 def _register(app: typer.Typer, name: str, entry: Entry) -> None:
     module = import_module(entry.module)
     settings = getattr(module, "COMMAND_SETTINGS", {})
-    app.command(name, **settings)(getattr(module, name))
+    app.command(name, **settings)(getattr(module, name.replace("-", "_")))
 
 
 def _not_loaded() -> None:

@@ -70,7 +70,7 @@ async def check_doors(found: ServerState) -> dict[str, bool]:
         host, port = place.hostname or "", place.port or 0
         if door == "KServe gRPC":
             return await accepts(host, port)
-        path = {"KServe HTTP": "/v2/health/ready", "OpenAI": "/health"}.get(door, place.path)
+        path = {"KServe HTTP": "/v2/health/ready", "OpenAI": "/health"}.get(door.partition(" of ")[0], place.path)
         return await http_status(host, port, path) == 200
 
     answered = await asyncio.gather(*(answers(door, url) for door, url in found.urls.items()))

@@ -2,7 +2,8 @@
 
 pytriton's wheel brings the server, its libraries, the Python backend and one stub for each Python, in separate
 folders. The server wants the backend's library, its utilities and the right stub in one folder; that folder is put
-together once. pytriton itself is never imported: that takes long and has side effects.
+together once, with our ``vllm`` backend beside it. pytriton itself is never imported: that takes long and has
+side effects.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ from trident.runtime.libpython import find_libpython
 
 PYTRITON = "nvidia-pytriton"
 STUB_NAME = "triton_python_backend_stub"
+VLLM_BACKEND = """\
+\"\"\"Triton's vllm backend, by Trident; what it does is in that module.\"\"\"
+
+from trident.triton.stub.vllm import TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
+"""
 BACKEND_FILES = ("libtriton_python.so", "triton_python_backend_utils.py")
 
 
@@ -93,7 +101,7 @@ def _incomplete(why: str) -> EnvironmentBroken:
 
 def _place(data_dir: Path, version: str, python_version: str, libpython: Path) -> Path:
     """Named after everything that goes into it, so a finished folder is never changed."""
-    key = hashlib.sha256(os.fsencode(libpython)).hexdigest()[:8]
+    key = hashlib.sha256(os.fsencode(libpython) + VLLM_BACKEND.encode()).hexdigest()[:8]
     return data_dir / "triton" / f"pytriton-{version}-py{python_version}-{key}"
 
 
@@ -103,9 +111,10 @@ def _assemble(place: Path, files: list[Path], libpython: Path) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
     try:
         temporary.chmod(0o755)
-        backend, lib = temporary / "backends" / "python", temporary / "lib"
-        backend.mkdir(parents=True)
-        lib.mkdir()
+        backend, vllm, lib = (temporary / name for name in ("backends/python", "backends/vllm", "lib"))
+        for folder in (backend, vllm, lib):
+            folder.mkdir(parents=True)
+        (vllm / "model.py").write_text(VLLM_BACKEND, encoding="utf-8")
         for file in files:
             shutil.copy(file, backend / file.name)
         (backend / STUB_NAME).chmod(0o755)

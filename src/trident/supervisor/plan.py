@@ -76,16 +76,10 @@ class RealPlanner:
 
     def _engine(self, logs: Path, env: EngineEnv) -> tuple[Command, str]:
         from trident import engine_command
+        from trident.supervisor import engine_host
 
         spec = engine_command.spec(self._config, self._model, env)
-        spec_path = self._config.run_dir / "engine-host.json"
-        spec.save(spec_path)
-        command = Command(
-            name="engine host",
-            argv=engine_command.argv(env, spec_path),
-            env=engine_command.environment(self._config, env),
-            log_path=logs / "engine.log",
-        )
+        command = engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
         return command, spec.relay_address
 
     def _triton(self, logs: Path, install: TritonInstall, env: EngineEnv, relay: str) -> Command:

@@ -85,3 +85,20 @@ def _command_name(pid: int) -> str:
         return str(psutil.Process(pid).name())
     except psutil.Error:
         return "ended meanwhile"
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    try:
+        _probe_one(host, port, "OpenAI")
+    except (PortBusy, ConfigurationError):
+        return False
+    return True
+
+
+def first_free(host: str, first: int, taken: set[int]) -> int:
+    """The first port from ``first`` up that nobody has and nobody is meant to have. Raises PortBusy."""
+    for port in range(first, 65536):
+        if port not in taken and is_free(host, port):
+            return port
+    raise PortBusy(f"No port from {first} up is free", "every one is taken", "end what listens there")

@@ -24,12 +24,10 @@ This is enough for any body of 1 MB. It is address space for each thread and bec
 
 # A thread's stack follows the limit that its process began with. Where the system promises no more memory than it has
 # (overcommit 2), or the hard limit is lower, the usual stack stays.
-_WITH_A_DEEP_STACK = [
-    "/bin/sh",
-    "-c",
-    'read -r overcommit </proc/sys/vm/overcommit_memory; [ "$overcommit" = 2 ] '
-    f'|| ulimit -s {STACK_KIB} 2>/dev/null; exec "$0" "$@"',
-]
+DEEPEN_STACK = (
+    f'read -r overcommit </proc/sys/vm/overcommit_memory; [ "$overcommit" = 2 ] || ulimit -s {STACK_KIB} 2>/dev/null'
+)
+_WITH_A_DEEP_STACK = ["/bin/sh", "-c", f'{DEEPEN_STACK}; exec "$0" "$@"']
 
 
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:

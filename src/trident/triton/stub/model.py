@@ -12,6 +12,7 @@ from trident.triton.stub import backend
 from trident.triton.stub.backend import FINAL, Request, Sender
 from trident.triton.stub.engine import Engine, EngineUnavailable
 from trident.triton.stub.inputs import BadInput
+from trident.triton.stub.lease import Lease, wanted
 
 log = logging.getLogger("trident.stub")
 
@@ -27,8 +28,13 @@ class StubModel:
         config = json.loads(args["model_config"])
         self.name = args["model_name"]
         self.is_decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
-        parameters = config["parameters"]
-        self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER]["string_value"])
+        parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
+        self._lease: Lease | None = None
+        if SPEC_PARAMETER in parameters:
+            self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER])
+        else:
+            self._lease = Lease(wanted(args, parameters))
+            self.spec = self._lease.spec
         self.engine = Engine(self.spec, args["model_instance_name"])
         if not self.engine.wait_until_ready(self.spec.start_timeout_s):
             where = ", ".join(self.spec.relays)
@@ -59,6 +65,8 @@ class StubModel:
     def finalize(self) -> None:
         """Triton unloads the model."""
         self.engine.close()
+        if self._lease is not None:
+            self._lease.close()
 
 
 def refuse(sender: Sender, code: str, message: str, request_id: str) -> None:
