@@ -21,19 +21,31 @@ log = logging.getLogger(__name__)
 
 FIRST_OPENAI_PORT = 9001
 LONGEST_WANT_BYTES = 1 << 20
+WITHDRAWN_S = 1.0
+"""How often it is asked whether a model without stubs is still withdrawn."""
 
 
 class Keeper:
     """``linger_s`` is how long an engine whose stubs were killed waits for others: a new life of tritonserver wants it
-    again. ``on_change`` is called when an engine comes, goes or changes."""
+    again. ``is_withdrawn`` says of a model that it has no stubs now and will get some again. ``on_change`` is called
+    when an engine comes, goes or changes."""
 
-    def __init__(self, config: Config, logs: Path, on_change: Callable[[], None], linger_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        logs: Path,
+        on_change: Callable[[], None],
+        *,
+        linger_s: float = 0.0,
+        is_withdrawn: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self.engines: list[KeptEngine] = []
         self.conversations = 0
         self._config = config
         self._logs = logs
         self._on_change = on_change
         self._linger_s = linger_s
+        self._is_withdrawn = is_withdrawn
         self._force = asyncio.Event()
         self._server: asyncio.AbstractServer | None = None
         self._talks: set[asyncio.Task[None]] = set()
@@ -134,6 +146,8 @@ class Keeper:
         engine.leases -= 1
         if linger and self._linger_s and not engine.leases:
             await asyncio.sleep(self._linger_s)
+        while not engine.leases and self._is_withdrawn(engine.order.want.model):
+            await asyncio.sleep(WITHDRAWN_S)
         if not engine.leases and not engine.is_ending:
             await self._end(engine)
 

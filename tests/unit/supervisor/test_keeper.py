@@ -85,7 +85,7 @@ class Kept:
 @contextlib.asynccontextmanager
 async def keeping(tmp_path: Path, linger_s: float = 0.0) -> AsyncIterator[Kept]:
     config = Config.model_validate({"supervision": {"stop_timeout_s": 5}})
-    keeper = Keeper(config, tmp_path, lambda: None, linger_s)
+    keeper = Keeper(config, tmp_path, lambda: None, linger_s=linger_s)
     await keeper.listen(tmp_path / "keeper.sock")
     kept = Kept(keeper, tmp_path / "keeper.sock")
     try:
