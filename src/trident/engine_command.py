@@ -37,6 +37,7 @@ def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
         relay_address=relay_address(config),
         heartbeat_s=supervision.heartbeat_s,
         heartbeat_timeout_s=supervision.heartbeat_timeout_s or HEARTBEAT_TIMEOUT_S[env.build],
+        lora_dir=os.fspath(config.adapters.lora_dir) if config.adapters.lora_dir else None,
     )
 
 

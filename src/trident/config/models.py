@@ -124,6 +124,22 @@ class Stubs(Section):
         return self.stubs or max(1, min(8, (os.cpu_count() or 1) // 4))
 
 
+class Adapters(Section):
+    """LoRA adapters. Those named at the start are vLLM's ``lora_modules``."""
+
+    lora_dir: Path | None = Field(
+        None,
+        description="Folder of LoRA adapters: each folder in it can be asked for by its name as soon as it is there.",
+    )
+
+    @field_validator("lora_dir")
+    @classmethod
+    def _is_folder(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            raise ValueError("it should be a folder that is there")
+        return folder.absolute() if folder is not None else None
+
+
 class Supervision(Section):
     """How children are started, watched and stopped."""
 
@@ -157,6 +173,7 @@ class Config(Section):
     listen: Listen = Listen()
     contracts: Contracts = Contracts()
     stubs: Stubs = Stubs()
+    adapters: Adapters = Adapters()
     supervision: Supervision = Supervision()
     runtime: Runtime = Runtime()
     engine: dict[str, Any] = Field({}, description="Engine arguments of vLLM, for instance max_model_len = 4096.")

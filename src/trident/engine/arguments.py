@@ -13,6 +13,7 @@ import torch
 import torch._dynamo.config
 from vllm.config import CacheConfig, VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.openai.models.protocol import LoRAModulePath
 from vllm.platforms import current_platform
 
 from trident.protocol.spec import HostSpec
@@ -29,6 +30,8 @@ class UnknownArgument(ValueError):
 def complete(spec: HostSpec) -> dict[str, Any]:
     """The user's engine arguments and, where the user said nothing, what Trident sets for this platform."""
     chosen = {"model": spec.model_path, "served_model_name": [spec.served_name], **spec.engine}
+    if spec.loras or spec.lora_dir or spec.openai.get("lora_modules"):
+        chosen.setdefault("enable_lora", True)
     if current_platform.is_cpu():
         for name, value in _cpu_defaults(chosen).items():
             chosen.setdefault(name, value)
@@ -111,13 +114,14 @@ def engine_args(spec: HostSpec, slots: int) -> AsyncEngineArgs:
     return args
 
 
-def openai_args(spec: HostSpec) -> argparse.Namespace:
+def openai_args(spec: HostSpec, loras: list[LoRAModulePath]) -> argparse.Namespace:
     """The arguments of vLLM's OpenAI server: its parser's defaults with our values on top."""
     from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     args = make_arg_parser(FlexibleArgumentParser()).parse_args([])
     values = {**complete(spec), **spec.openai, "host": spec.openai_host, "port": spec.openai_port}
+    values["lora_modules"] = loras or None
     for name, value in values.items():
         if not hasattr(args, name):
             raise UnknownArgument(f"vLLM's OpenAI server has no argument called {name}")

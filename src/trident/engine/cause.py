@@ -26,6 +26,8 @@ _HINTS = (
     ("does not recognize this architecture", "serve a model with an architecture that this vLLM knows"),
     ("not supported for now", "serve a model with an architecture that this vLLM knows"),
     ("chat template", "correct chat_template under [openai]"),
+    ("max_lora_rank", "set max_lora_rank under [engine] to at least the largest rank of the adapters"),
+    ("lora", "correct the adapters: lora_modules under [openai], lora_dir under [adapters]"),
     ("address already in use", "choose another --openai-port"),
 )
 

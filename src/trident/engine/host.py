@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import os
+import shutil
 import signal
 import time
 from multiprocessing import connection
@@ -20,6 +21,8 @@ from trident.engine import cause
 from trident.engine.intake import Intake
 from trident.engine.launch import RELAY_SLOT, SLOTS, Launched, launch
 from trident.engine.ledger import Ledger
+from trident.engine.lora.adapters import copies_dir
+from trident.engine.lora.loader import Loader
 from trident.engine.relay import Relay
 from trident.protocol import status
 from trident.protocol.messages import VERSION, EngineReady, Submit
@@ -51,6 +54,7 @@ def run(spec: HostSpec) -> int:
         return uvloop.run(_Host(spec, launched).run())
     finally:
         _stop(launched)
+        shutil.rmtree(copies_dir(spec), ignore_errors=True)
 
 
 class _Host:
@@ -80,7 +84,7 @@ class _Host:
     async def _serve(self, client: AsyncMPClient) -> int:
         launched, spec = self._launched, self._spec
         tasks = await client.get_supported_tasks_async()
-        intake = Intake(launched.config, launched.inputs, tasks)
+        intake = Intake(launched.config, launched.inputs, tasks, Loader(client, launched.adapters.shelf))
         engines = launched.config.parallel_config.data_parallel_size
         ledger = Ledger(launched.config, engines) if launched.log_stats else None
         status.report(status.Phase("warming up"))

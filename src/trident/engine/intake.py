@@ -20,6 +20,7 @@ from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
 from trident.engine.logprobs import Logprobs
+from trident.engine.lora.loader import Loader
 from trident.engine.sampling import Refused, sampling_params
 from trident.protocol.messages import Accepted, Rejected, Submit
 
@@ -32,10 +33,13 @@ LONG_PROMPT_CHARACTERS = 8_000
 class Intake:
     """The three gates for one engine."""
 
-    def __init__(self, config: VllmConfig, inputs: InputProcessor, supported_tasks: tuple[Any, ...]) -> None:
+    def __init__(
+        self, config: VllmConfig, inputs: InputProcessor, supported_tasks: tuple[Any, ...], loras: Loader
+    ) -> None:
         self._config = config
         self._inputs = inputs
         self._tasks = supported_tasks
+        self._loras = loras
         self._encode = MsgpackEncoder().encode
         self._decode = MsgpackDecoder(EngineCoreRequest).decode
 
@@ -61,14 +65,13 @@ class Intake:
         return Logprobs(self._inputs.tokenizer, request)
 
     async def _admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]]:
-        if submit.lora_name is not None:
-            raise Refused("invalid", f"lora_name {submit.lora_name!r}: this server has no LoRA adapters")
         params = sampling_params(submit)
         request = self._inputs.process_inputs(
             submit.request_id or "trident",
             await self._rendered(submit),
             params,
             supported_tasks=self._tasks,
+            lora_request=await self._loras.adapter(submit.lora_name) if submit.lora_name is not None else None,
             priority=submit.priority,
             data_parallel_rank=submit.replica,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vllm.config import VllmConfig
+from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.utils import (
@@ -19,6 +20,8 @@ from vllm.v1.engine.utils import (
 from vllm.v1.executor import Executor
 
 from trident.engine import arguments, openai, tokenizer_file
+from trident.engine.lora import cpu_kernels
+from trident.engine.lora.adapters import Adapters, adapters_of
 from trident.protocol import status
 from trident.protocol.spec import HostSpec
 
@@ -40,6 +43,7 @@ class Launched:
     listeners: EngineZmqListeners  # its finalizer removes the sockets that engines connect to
     inputs: InputProcessor
     tokenizer_path: Path
+    adapters: Adapters
 
     @property
     def pids(self) -> dict[str, int]:
@@ -68,6 +72,9 @@ def launch(spec: HostSpec) -> Launched:
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
     executor_class = Executor.get_class(config)
     log_stats = not args.disable_log_stats
+    adapters = adapters_of(spec, config)
+    if adapters.shelf is not None and current_platform.is_cpu():
+        cpu_kernels.correct()
     listeners = bind_engine_zmq_listeners(config, SLOTS)
 
     status.report(status.Phase("loading the model"))
@@ -75,7 +82,8 @@ def launch(spec: HostSpec) -> Launched:
         if not isinstance(engines.engine_manager, CoreEngineProcManager):
             raise ValueError("Ray as data_parallel_backend is not supported; leave it out")
         stats_address = engines.coordinator.get_stats_publish_address() if engines.coordinator else None
-        kind, process = openai.start(spec, listeners, SLOTS, stats_address, config.parallel_config.data_parallel_size)
+        replicas = config.parallel_config.data_parallel_size
+        kind, process = openai.start(spec, adapters, listeners, SLOTS, stats_address, replicas)
         engines.watched_frontend_processes = [process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)
@@ -101,4 +109,5 @@ def launch(spec: HostSpec) -> Launched:
         listeners=listeners,
         inputs=inputs,
         tokenizer_path=tokenizer_path,
+        adapters=adapters,
     )

@@ -16,33 +16,46 @@ import vllm
 from vllm.v1.engine.utils import EngineZmqListeners
 
 from trident.engine import arguments, cause
+from trident.engine.lora.adapters import Adapters
+from trident.engine.lora.openai import offer
 from trident.protocol import status
 from trident.protocol.spec import HostSpec
 
 CANNOT_START = 3
 
 
-def rust_server(wanted: str) -> Path | None:
-    """The vllm-rs binary, None for the Python server. Raises ValueError when it is wanted and this build has none."""
+def rust_server(wanted: str, adapters: Adapters) -> Path | None:
+    """The vllm-rs binary, None for the Python server. Raises ValueError when it is wanted and this build has none, or
+    when there are LoRA adapters, of which it knows nothing."""
     binary = Path(vllm.__file__).parent / "vllm-rs"
-    if wanted == "python" or (wanted == "auto" and not os.access(binary, os.X_OK)):
+    needs_python = adapters.shelf is not None
+    if wanted == "python" or (wanted == "auto" and (needs_python or not os.access(binary, os.X_OK))):
         return None
+    if needs_python:
+        raise ValueError("openai_server is rust, but LoRA adapters need the Python one; leave it out")
     if not os.access(binary, os.X_OK):
         raise ValueError(f"openai_server is rust, but this build of vLLM carries no vllm-rs ({binary})")
     return binary
 
 
 def start(
-    spec: HostSpec, listeners: EngineZmqListeners, slots: int, stats_address: str | None, engines: int
+    spec: HostSpec,
+    adapters: Adapters,
+    listeners: EngineZmqListeners,
+    slots: int,
+    stats_address: str | None,
+    engines: int,
 ) -> tuple[str, Any]:
     """Starts the server; returns its kind and the process (``pid``, ``sentinel``, ``exitcode``)."""
-    binary = rust_server(spec.openai_server)
+    binary = rust_server(spec.openai_server, adapters)
     if binary is not None:
         return "rust", _start_rust(binary, spec, listeners, stats_address, engines)
-    return "python", _start_python(spec, listeners, slots, stats_address)
+    return "python", _start_python(spec, adapters, listeners, slots, stats_address)
 
 
-def _start_python(spec: HostSpec, listeners: EngineZmqListeners, slots: int, stats_address: str | None) -> BaseProcess:
+def _start_python(
+    spec: HostSpec, adapters: Adapters, listeners: EngineZmqListeners, slots: int, stats_address: str | None
+) -> BaseProcess:
     # What vLLM's APIServerProcessManager hands to its processes, but forked: spawning would import vLLM again.
     client_config: dict[str, Any] = {
         "input_address": listeners.inputs[0].address,
@@ -55,7 +68,7 @@ def _start_python(spec: HostSpec, listeners: EngineZmqListeners, slots: int, sta
     if stats_address is not None:
         client_config["stats_update_address"] = stats_address
     process = multiprocessing.get_context("fork").Process(
-        target=_serve_python, args=(spec, client_config), name="OpenAI"
+        target=_serve_python, args=(spec, adapters, client_config), name="OpenAI"
     )
     process.start()
     listeners.inputs[0].close()
@@ -63,14 +76,16 @@ def _start_python(spec: HostSpec, listeners: EngineZmqListeners, slots: int, sta
     return process
 
 
-def _serve_python(spec: HostSpec, client_config: dict[str, Any]) -> None:
+def _serve_python(spec: HostSpec, adapters: Adapters, client_config: dict[str, Any]) -> None:
     # The terminal's Ctrl-C is for the supervisor, which stops its children in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         from vllm.entrypoints.launchers.api_server.entry import setup_server
         from vllm.v1.utils import run_api_server_worker_proc
 
-        args = arguments.openai_args(spec)
+        args = arguments.openai_args(spec, adapters.named)
+        if spec.lora_dir and adapters.shelf is not None:
+            offer(adapters.shelf, args)
         where, socket = setup_server(args, reuse_port=False)
     except (ValueError, TypeError, OSError) as error:
         status.report(cause.failed("vLLM's OpenAI server cannot start", cause.describe(error)))
@@ -84,7 +99,7 @@ def _start_rust(
     from vllm.entrypoints.launchers.api_server.entry import setup_server
     from vllm.v1.utils import RustFrontendProcessManager
 
-    args = arguments.openai_args(spec)
+    args = arguments.openai_args(spec, [])
     _, socket = setup_server(args, reuse_port=False)
     manager = RustFrontendProcessManager(
         binary_path=str(_dying_with_parent(binary, Path(spec.run_dir))),

@@ -19,7 +19,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 class HostSpec(Spec, frozen=True, kw_only=True):
     """Everything an engine host needs. ``engine`` and ``openai`` hold vLLM's own argument names, ``loras`` the folders
-    of LoRA adapters by name."""
+    of LoRA adapters by name; those in ``lora_dir`` have their folder's name."""
 
     model_path: str
     served_name: str
@@ -33,6 +33,7 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     heartbeat_s: float
     heartbeat_timeout_s: float
     loras: dict[str, str] = {}
+    lora_dir: str | None = None
 
 
 class StubSpec(Spec, frozen=True, kw_only=True):
