@@ -14,11 +14,18 @@ HIDDEN, QUERY, INNER, LAYERS = 192, 256, 512, 4
 
 
 def write(
-    folder: Path, *, seed: int = 1, rank: int = 8, layers: int = LAYERS, hidden: int = HIDDEN, **config: Any
+    folder: Path,
+    *,
+    seed: int = 1,
+    rank: int = 8,
+    layers: int = LAYERS,
+    hidden: int = HIDDEN,
+    module: str = "mlp.down_proj",
+    **config: Any,
 ) -> Path:
     """An adapter strong enough to change the demo's greedy answers; ``config`` overrides what PEFT would write."""
     generator = np.random.default_rng(seed)
-    shapes = {"self_attn.q_proj": (hidden, QUERY), "mlp.down_proj": (INNER, hidden)}
+    shapes = {"self_attn.q_proj": (hidden, QUERY), module: (INNER, hidden)}
     matrices: dict[str, np.ndarray[Any, Any]] = {}
     for layer in range(layers):
         for module, (inputs, outputs) in shapes.items():

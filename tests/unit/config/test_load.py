@@ -58,3 +58,9 @@ def test_time_that_cannot_be_waited_is_refused(setting: str, seconds: str) -> No
 
 def test_defaults_are_valid() -> None:
     assert load(environ={}, file=None) == Config()
+
+
+def test_folder_of_adapters_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"Bad setting adapters\.lora_dir"):
+        load({"lora_dir": str(tmp_path / "nowhere")}, environ={})
+    assert load({"lora_dir": str(tmp_path)}, environ={}).adapters.lora_dir == tmp_path

@@ -67,5 +67,5 @@ def _module(entry: Any) -> LoRAModulePath:
                 return LoRAModulePath(name, path)
             raise ValueError
         return LoRAModulePath(**(json.loads(entry) if isinstance(entry, str) else entry))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"lora_modules: {entry!r} should be NAME=FOLDER, or a map with name and path") from error
+    except (ValueError, TypeError):
+        raise ValueError(f"lora_modules: {entry!r} should be NAME=FOLDER, or a map with name and path") from None

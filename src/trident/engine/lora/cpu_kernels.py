@@ -26,8 +26,8 @@ def correct() -> None:
 
 def _masking(kernel: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(kernel)
-    def masked(inputs: Any, weights: Any, output: Any, slots: Any, *rest: Any) -> None:
+    def masked(inputs: Any, weights: Any, output: Any, slots: Any, *rest: Any, **named: Any) -> None:
         """What goes in for a token without an adapter is zero, and so is what is added to its output."""
-        kernel(inputs.masked_fill((slots < 0).unsqueeze(1), 0), weights, output, slots, *rest)
+        kernel(inputs.masked_fill((slots < 0).unsqueeze(1), 0), weights, output, slots, *rest, **named)
 
     return masked

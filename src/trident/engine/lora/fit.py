@@ -72,8 +72,10 @@ class Fit:
         try:
             helper = PEFTHelper.from_dict(written)
             helper.validate_legal(self._lora)
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise Misfit(str(error)) from error
+        except (TypeError, AttributeError) as error:
+            raise Misfit(f"{CONFIG} has a value of a wrong type: {error}") from error
         return helper
 
     def _check_matrix(self, name: str, shape: Shape, helper: PEFTHelper) -> None:

@@ -48,7 +48,7 @@ class Shelf:
             try:
                 fit.check(Path(module.path))
             except Misfit as misfit:
-                raise Misfit(f"LoRA adapter {module.name!r} in {module.path}: {misfit}") from misfit
+                raise Misfit(f"LoRA adapter {module.name!r} in {module.path}: {misfit}") from None
             self._named[module.name] = LoRARequest(
                 module.name, number, module.path, is_3d_lora_weight=module.is_3d_lora_weight
             )
@@ -84,8 +84,10 @@ class Shelf:
         """The folder of that name, never one elsewhere."""
         if self._folder is None or not name or name in (".", "..") or "/" in name or "\0" in name:
             return None
-        source = self._folder / name
-        return source if source.is_dir() else None
+        try:
+            return self._folder / name if (self._folder / name).is_dir() else None
+        except OSError:  # longer than a file's name can be
+            return None
 
     def _copy(self, source: Path, state: str, copy: Path) -> None:
         self._fit.check(source)
