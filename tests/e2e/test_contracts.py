@@ -39,9 +39,8 @@ def test_one_engine_stands_behind_all_doors(server: Served) -> None:
     supervisor = psutil.Process(server.state()["process"]["pid"])
     names = [" ".join(process.cmdline()) for process in supervisor.children(recursive=True)]
     assert sum("EngineCore" in name for name in names) == 1
-    assert (
-        sum("triton_python_backend_stub" in name for name in names) == 5
-    )  # two contracts with two, plain infer with one
+    # Two for each contract, and one for plain infer.
+    assert sum("triton_python_backend_stub" in name for name in names) == 5
 
 
 def test_openai_stream_ends_with_done(server: Served) -> None:
