@@ -11,8 +11,8 @@ from typing import Any
 
 from tritonclient.grpc import service_pb2 as kserve
 
-GENERATE, RECIPE = "generate", "qwen3_vllm"
-PROMPT = {GENERATE: "text_input", RECIPE: "prompt"}
+GENERATE, INFER, RECIPE = "generate", "generate_infer", "qwen3_vllm"
+PROMPT = {GENERATE: "text_input", INFER: "text_input", RECIPE: "prompt"}
 SAMPLING = [
     "n",
     "presence_penalty",
@@ -110,7 +110,7 @@ def cases(seed: int, count: int) -> list[Case]:
 
 def _case(rng: random.Random, number: int) -> Case:
     make: Callable[[random.Random, int], Case] = rng.choices(
-        [_generate, _sampling_tensor, _infer, _binary, _unknown_model, _grpc], [4, 4, 3, 3, 1, 6]
+        [_generate, _sampling_tensor, _contract, _infer, _binary, _unknown_model, _grpc], [4, 4, 4, 3, 3, 1, 6]
     )[0]
     return make(rng, number)
 
@@ -228,6 +228,40 @@ def _sampling_tensor(rng: random.Random, number: int) -> Case:
     return Case(number, f"/v2/models/{GENERATE}/{path}", json.dumps(body).encode())
 
 
+def _contract(rng: random.Random, number: int) -> Case:
+    """The inputs beside the prompt: chats, images, embeddings, outputs to be returned."""
+    body: dict[str, Any] = {"max_tokens": FEW_TOKENS}
+    asked = rng.choice(["text_input", "messages", "embedding_request", "messages", None])
+    if asked:
+        body[asked] = "Hello" if asked == "text_input" else _written(rng, asked)
+    for name in rng.sample(["image", "tools", "tool_choice", "chat_template_kwargs", "messages"], rng.randint(0, 2)):
+        body[name] = _written(rng, name)
+    for name in rng.sample(["finish_reason", "cumulative_logprob", "logprobs", "num_input_tokens"], rng.randint(0, 2)):
+        body[f"return_{name}"] = rng.choice([True, True, False, 1, "x", None])
+    if rng.random() < 0.3:
+        body["priority"] = rng.choice([0, 1, 2**31, 1.5, "x", True])
+    if rng.random() < 0.3:
+        body["stream"] = True
+    path = "generate_stream" if body.get("stream") else "generate"
+    return Case(number, f"/v2/models/{GENERATE}/{path}", json.dumps(body).encode("utf-8", "surrogatepass"))
+
+
+def _written(rng: random.Random, name: str) -> Any:
+    """Text for one of these inputs: often JSON of nearly the right form."""
+    message = {"role": rng.choice(["user", "assistant", "tool", "zzz", _odd(rng)]), "content": _text(rng)}
+    function = {"name": rng.choice(["f", "", _odd(rng)]), "parameters": rng.choice([{}, {"type": "zzz"}, _odd(rng)])}
+    nearly: dict[str, list[Any]] = {
+        "messages": [[message], [message, message], [], [{}], [1], message, [{"content": "x"}], [{"role": "user"}]],
+        "tools": [[{"type": "function", "function": function}], [function], [{}], {}],
+        "tool_choice": ["auto", "required", {"type": "function", "function": {"name": "zzz"}}, {}],
+        "chat_template_kwargs": [{"enable_thinking": _odd(rng)}, {"tools": 1, "messages": 2}, []],
+        "embedding_request": [{"input": _text(rng)}, {"input": [1, -1, 2**40]}, {}, {"pooling_params": _odd(rng)}],
+        "image": ["aGVsbG8=", "iVBORw0KGgo=", "not base64 !", "data:image/png;base64,AAAA", "=" * 50],
+    }
+    value = rng.choice([*nearly[name], *nearly[name], _odd(rng)])
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _inputs(rng: random.Random, model: str) -> list[dict[str, Any]]:  # noqa: C901 - a list of ways to be wrong
     inputs: list[dict[str, Any]] = [{"name": PROMPT[model], "datatype": "BYTES", "shape": [1], "data": ["Hello"]}]
     if model == RECIPE:
@@ -263,7 +297,7 @@ def _inputs(rng: random.Random, model: str) -> list[dict[str, Any]]:  # noqa: C9
 
 
 def _infer(rng: random.Random, number: int) -> Case:
-    model = rng.choice([GENERATE, RECIPE, RECIPE])
+    model = rng.choice([GENERATE, INFER, RECIPE, RECIPE])
     body: dict[str, Any] = {"inputs": _inputs(rng, model)}
     kind = rng.randrange(8)
     if kind == 0:
@@ -293,7 +327,7 @@ def _strings(rng: random.Random) -> bytes:
 
 
 def _binary(rng: random.Random, number: int) -> Case:
-    model = rng.choice([GENERATE, RECIPE, RECIPE])
+    model = rng.choice([GENERATE, INFER, RECIPE, RECIPE])
     raw = _strings(rng)
     size = rng.choice([len(raw)] * 4 + [len(raw) + 1, len(raw) - 1, 0, -1, 2**31, 2**64, "x", None, 1.5])
     count = rng.choice([1, 1, 2, 3, 0, -1, 2**40])
