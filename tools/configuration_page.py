@@ -63,6 +63,9 @@ tool_call_parser = "hermes"
 On a command line a flag belongs to the table that knows its name: `--max-model-len 4096`, `--no-enable-prefix-caching`,
 `-tp 2`, `--hf-overrides.max_position_embeddings 8192`. A variable holds JSON or plain text.
 
+Trident sets `scheduling_policy = "priority"`, unless you set it: requests of the same priority are served in order of
+arrival, as with vLLM's default, and a request's own `priority` counts.
+
 On a CPU Trident sets what follows, unless you set it: `enforce_eager = true`; one process fewer
 (`distributed_executor_backend = "uni"`) on a machine with one NUMA node and no tensor or pipeline parallelism; and a
 KV cache for 64 sequences of `max_model_len` (`max_num_seqs` of them if that is less), at most 4 GiB and a quarter of

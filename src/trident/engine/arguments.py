@@ -32,6 +32,9 @@ def complete(spec: HostSpec) -> dict[str, Any]:
     chosen = {"model": spec.model_path, "served_model_name": [spec.served_name], **spec.engine}
     if spec.loras or spec.lora_dir or spec.openai.get("lora_modules"):
         chosen.setdefault("enable_lora", True)
+    # Among requests of the same priority it is first come, first served, as vLLM's default is; but a client's priority
+    # would be overlooked there without a word.
+    chosen.setdefault("scheduling_policy", "priority")
     if current_platform.is_cpu():
         for name, value in _cpu_defaults(chosen).items():
             chosen.setdefault(name, value)
