@@ -25,7 +25,7 @@ from trident.engine.lora.adapters import copies_dir
 from trident.engine.lora.loader import Loader
 from trident.engine.relay import Relay
 from trident.protocol import status
-from trident.protocol.messages import VERSION, EngineReady, Submit
+from trident.protocol.messages import VERSION, EngineReady, Rejected, Submit
 from trident.protocol.spec import HostSpec
 
 log = logging.getLogger("trident.host")
@@ -84,10 +84,12 @@ class _Host:
     async def _serve(self, client: AsyncMPClient) -> int:
         launched, spec = self._launched, self._spec
         tasks = await client.get_supported_tasks_async()
-        intake = Intake(launched.config, launched.inputs, tasks, Loader(client, launched.adapters.shelf))
+        loras = Loader(client, launched.adapters.shelf)
+        intake = Intake(launched.config, launched.inputs, launched.chat, tasks, loras)
         engines = launched.config.parallel_config.data_parallel_size
         ledger = Ledger(launched.config, engines) if launched.log_stats else None
         status.report(status.Phase("warming up"))
+        launched.chat.warm_up()
         await self._warm_up(client, intake)
         ready = EngineReady(
             version=VERSION,
@@ -131,9 +133,9 @@ class _Host:
         for replica, kind in itertools.product(replicas, WARM_UP_SAMPLING):
             sampling = {"max_tokens": 2, "ignore_eos": True, "detokenize": False, **kind}
             admitted = await intake.admit(Submit(0, "warm-up", None, ids, sampling, replica=replica))
-            if not isinstance(admitted, tuple):
+            if isinstance(admitted, Rejected):
                 raise RuntimeError(f"the warm-up request was refused: {admitted.message}")
-            (request,) = admitted[1]
+            (request,) = admitted.requests
             await client.add_request_async(request)
             await asyncio.wait_for(_finished(client), WARM_UP_TIMEOUT_S)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from vllm.config import VllmConfig
@@ -19,6 +19,8 @@ from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
+from trident.engine.chat import Chat
+from trident.engine.chat_answer import ChatAnswer
 from trident.engine.logprobs import Logprobs
 from trident.engine.lora.loader import Loader
 from trident.engine.sampling import Refused, sampling_params
@@ -30,21 +32,33 @@ LONG_PROMPT_CHARACTERS = 8_000
 """Longer prompts are tokenised on a thread, so that nobody waits for them."""
 
 
+class Admitted(NamedTuple):
+    """What is sent to the engine (one request for each of ``n`` sequences, index order), and of it to the stub.
+
+    ``answers`` are there where a chat's parser makes the answer instead of the stub.
+    """
+
+    accepted: Accepted
+    requests: list[EngineCoreRequest]
+    answers: list[ChatAnswer]
+
+
 class Intake:
     """The three gates for one engine."""
 
     def __init__(
-        self, config: VllmConfig, inputs: InputProcessor, supported_tasks: tuple[Any, ...], loras: Loader
+        self, config: VllmConfig, inputs: InputProcessor, chat: Chat, supported_tasks: tuple[Any, ...], loras: Loader
     ) -> None:
         self._config = config
         self._inputs = inputs
+        self._chat = chat
         self._tasks = supported_tasks
         self._loras = loras
         self._encode = MsgpackEncoder().encode
         self._decode = MsgpackDecoder(EngineCoreRequest).decode
 
-    async def admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]] | Rejected:
-        """The engine's requests (one for each of ``n`` sequences, index order) or the reason why there are none.
+    async def admit(self, submit: Submit) -> Admitted | Rejected:
+        """The engine's requests or the reason why there are none.
 
         Never raises: whatever a client sends ends in one of the two.
         """
@@ -64,11 +78,12 @@ class Intake:
         """What turns the engine's logprobs of this sequence into the protocol's."""
         return Logprobs(self._inputs.tokenizer, request)
 
-    async def _admit(self, submit: Submit) -> tuple[Accepted, list[EngineCoreRequest]]:
-        params = sampling_params(submit)
+    async def _admit(self, submit: Submit) -> Admitted:
+        chat = await self._chat.render(submit) if submit.chat is not None else None
+        params = chat.params if chat is not None else sampling_params(submit)
         request = self._inputs.process_inputs(
             submit.request_id or "trident",
-            await self._rendered(submit),
+            chat.prompt if chat is not None else await self._rendered(submit),
             params,
             supported_tasks=self._tasks,
             lora_request=await self._loras.adapter(submit.lora_name) if submit.lora_name is not None else None,
@@ -76,6 +91,9 @@ class Intake:
             data_parallel_rank=submit.replica,
         )
         self._inputs.assign_request_id(request)
+        if chat is not None:
+            request.reasoning_ended = chat.reasoning_ended
+            request.reasoning_parser_kwargs = chat.reasoning_parser_kwargs
         self._check_decodable(request)
         resolved = request.sampling_params
         assert resolved is not None and request.prompt_token_ids is not None
@@ -83,6 +101,7 @@ class Intake:
         seed = sequences[-1].sampling_params.seed if sequences[-1].sampling_params is not None else None
         if seed is not None and seed >= 2**64:  # a sequence's seed is the request's plus its index
             raise Refused("invalid", f"seed must be at most 2**64 - n with n = {resolved.n}, got {resolved.seed}")
+        answers = self._chat.answers(chat, sequences) if chat is not None else []
         accepted = Accepted(
             id=submit.id,
             prompt_token_ids=request.prompt_token_ids,
@@ -90,11 +109,11 @@ class Intake:
             stop=[resolved.stop] if isinstance(resolved.stop, str) else list(resolved.stop or ()),
             include_stop_str_in_output=resolved.include_stop_str_in_output,
             min_tokens=resolved.min_tokens,
-            detokenize=resolved.detokenize,
+            detokenize=resolved.detokenize and not answers,
             skip_special_tokens=resolved.skip_special_tokens,
             spaces_between_special_tokens=resolved.spaces_between_special_tokens,
         )
-        return accepted, sequences
+        return Admitted(accepted, sequences, answers)
 
     async def _rendered(self, submit: Submit) -> Any:
         renderer = self._inputs.renderer

@@ -20,6 +20,7 @@ from vllm.v1.engine.utils import (
 from vllm.v1.executor import Executor
 
 from trident.engine import arguments, openai, tokenizer_file
+from trident.engine.chat import Chat
 from trident.engine.lora import cpu_kernels
 from trident.engine.lora.adapters import Adapters, adapters_of
 from trident.protocol import status
@@ -42,6 +43,7 @@ class Launched:
     client_addresses: dict[str, Any]
     listeners: EngineZmqListeners  # its finalizer removes the sockets that engines connect to
     inputs: InputProcessor
+    chat: Chat
     tokenizer_path: Path
     adapters: Adapters
 
@@ -87,6 +89,7 @@ def launch(spec: HostSpec) -> Launched:
         engines.watched_frontend_processes = [process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)
+        chat = Chat(arguments.openai_args(spec), config, inputs.renderer)
         tokenizer_path = tokenizer_file.write(inputs.get_tokenizer(), Path(spec.run_dir))
 
     client_addresses: dict[str, Any] = {
@@ -108,6 +111,7 @@ def launch(spec: HostSpec) -> Launched:
         client_addresses=client_addresses,
         listeners=listeners,
         inputs=inputs,
+        chat=chat,
         tokenizer_path=tokenizer_path,
         adapters=adapters,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 from vllm.v1.engine import EngineCoreOutput
 
+from trident.engine.chat_answer import ChatAnswer
 from trident.engine.ledger import Account
 from trident.engine.logprobs import Logprobs
 from trident.protocol import sockets
@@ -21,12 +22,19 @@ log = logging.getLogger("trident.peers")
 
 
 class Sequence:
-    """One of a request's ``n`` sequences while the engine works on it."""
+    """One of a request's ``n`` sequences while the engine works on it. ``answer`` where a chat's parser makes it."""
 
-    __slots__ = ("account", "id", "index", "logprobs", "peer", "request_id")
+    __slots__ = ("account", "answer", "id", "index", "logprobs", "peer", "request_id")
 
     def __init__(
-        self, peer: Peer, id: int, index: int, request_id: str, account: Account, logprobs: Logprobs | None
+        self,
+        peer: Peer,
+        id: int,
+        index: int,
+        request_id: str,
+        account: Account,
+        logprobs: Logprobs | None,
+        answer: ChatAnswer | None,
     ) -> None:
         self.peer = peer
         self.id = id
@@ -34,15 +42,20 @@ class Sequence:
         self.request_id = request_id
         self.account = account
         self.logprobs = logprobs
+        self.answer = answer
 
     def delta(self, output: EngineCoreOutput) -> Delta:
-        """The engine's news in the protocol's form."""
+        """The engine's news in the protocol's form. Raises what a chat's parser raises."""
         finish = None if output.finish_reason is None else int(output.finish_reason)
-        if self.logprobs is None:
+        if self.logprobs is None and self.answer is None:
             return Delta(self.id, output.new_token_ids, finish, self.index, output.stop_reason)
-        logprobs, cumulative_logprob = self.logprobs.take(output)
+        stop_reason, logprobs, cumulative_logprob, parsed = output.stop_reason, None, None, None
+        if self.answer is not None:
+            parsed, finish, stop_reason = self.answer.take(output)
+        if self.logprobs is not None:
+            logprobs, cumulative_logprob = self.logprobs.take(output)
         return Delta(
-            self.id, output.new_token_ids, finish, self.index, output.stop_reason, logprobs, cumulative_logprob
+            self.id, output.new_token_ids, finish, self.index, stop_reason, logprobs, cumulative_logprob, parsed
         )
 
 

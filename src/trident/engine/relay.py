@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from vllm.v1.engine import EngineCoreOutputs, EngineCoreRequest
 from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from trident.engine.chat_answer import ChatAnswer
 from trident.engine.intake import Intake
 from trident.engine.ledger import Account, Ledger
 from trident.engine.peers import Peer, Sequence
@@ -124,12 +126,13 @@ class Relay:
             peer.forget(submit.id)
             peer.send(self._codec, admitted)
             return
-        accepted, requests = admitted
+        accepted, requests, answers = admitted
         if submit.id not in peer.requests:
             return  # aborted meanwhile
         peer.send(self._codec, accepted)
         peer.requests[submit.id] = [
-            self._open(peer, submit, index, request, accepted.n) for index, request in enumerate(requests)
+            self._open(peer, submit, index, request, accepted.n, answer)
+            for index, (request, answer) in enumerate(zip_longest(requests, answers))
         ]
         if submit.deadline_s is not None:
             peer.timers[submit.id] = asyncio.get_running_loop().call_later(
@@ -145,9 +148,11 @@ class Relay:
             self._cancel(peer.forget(submit.id))
             peer.send(self._codec, Rejected(submit.id, "internal", f"cannot be handed to the engine: {error}"))
 
-    def _open(self, peer: Peer, submit: Submit, index: int, request: EngineCoreRequest, n: int) -> Sequence:
+    def _open(
+        self, peer: Peer, submit: Submit, index: int, request: EngineCoreRequest, n: int, answer: ChatAnswer | None
+    ) -> Sequence:
         logprobs = self._intake.logprobs(request) if submit.logprobs else None
-        sequence = Sequence(peer, submit.id, index, request.request_id, Account(request, n), logprobs)
+        sequence = Sequence(peer, submit.id, index, request.request_id, Account(request, n), logprobs, answer)
         self._sequences[request.request_id] = sequence
         return sequence
 
@@ -158,10 +163,7 @@ class Relay:
     def _stopped(self, peer: Peer, stopped: Stopped) -> None:
         for sequence in list(peer.requests.get(stopped.id, ())):
             if sequence.index == stopped.index:
-                if self._ledger is not None:
-                    self._ledger.stopped(sequence.account)
-                self._close(sequence)
-                self._cancel([sequence])
+                self._end_early(sequence)
 
     def _bury(self, peer: Peer) -> None:
         self._peers.pop(peer.pid, None)
@@ -192,18 +194,39 @@ class Relay:
             sequence = sequences.get(output.request_id)
             if sequence is None:
                 continue  # aborted; the engine had not heard of it yet
-            peer = sequence.peer
-            touched[peer.pid] = peer
-            peer.news.append(sequence.delta(output))
-            if output.finish_reason is not None:
-                self._close(sequence)
             if ledger is not None and page is not None:
                 ledger.count(sequence.account, output, outputs.timestamp, page)
+            try:
+                delta = sequence.delta(output)
+            except Exception as error:  # noqa: BLE001 - a parser's, and logged
+                self._fail(sequence, error)
+                continue
+            peer = sequence.peer
+            touched[peer.pid] = peer
+            peer.news.append(delta)
+            if output.finish_reason is not None:
+                self._close(sequence)
+            elif delta.finish is not None:
+                self._end_early(sequence, outputs.engine_index)
         for peer in touched.values():
             news, peer.news = peer.news, []
             peer.send(self._codec, Tokens(news))
         if ledger is not None:
             ledger.end_step(outputs, page)
+
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
+        """A defect that one answer brings to light ends its request and no other."""
+        log.error("the answer of request %s cannot be read", sequence.request_id, exc_info=error)
+        self._cancel(sequence.peer.forget(sequence.id))
+        message = f"the answer could not be read: {error}"
+        sequence.peer.send(self._codec, Rejected(sequence.id, "internal", message))
+
+    def _end_early(self, sequence: Sequence, engine: int = 0) -> None:
+        """A stop string has ended a sequence that the engine still works on."""
+        if self._ledger is not None:
+            self._ledger.stopped(sequence.account, engine)
+        self._close(sequence)
+        self._cancel([sequence])
 
     def _close(self, sequence: Sequence) -> None:
         """A sequence is over; with the last one, its request."""

@@ -13,8 +13,9 @@ import msgspec
 
 VERSION = 2
 
-FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
-"""vLLM's names for the integers of ``vllm.v1.engine.FinishReason``; a test compares the two."""
+FINISH_REASONS = ("stop", "length", "abort", "error", "repetition", "tool_calls")
+"""vLLM's names for the integers of ``vllm.v1.engine.FinishReason``; a test compares the two. The last one is what the
+OpenAI server makes of "stop" when a chat's answer calls tools."""
 
 
 class _Message(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False):

@@ -33,7 +33,7 @@ class TritonPythonModel(StubModel):
             raise BadInput(
                 f"stream = true: the model {self.name!r} answers in one piece only; it has a sibling for streams"
             )
-        asked = _asked(request)
+        asked = _asked(request, stream=stream)
         wanted = {name for name in RETURNS if inputs.flag(request, f"return_{name}")}
         sampling = _sampling(request)
         lora_name = sampling.pop("lora_name", None)
@@ -57,7 +57,7 @@ class TritonPythonModel(StubModel):
         )
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _asked(request: Request, *, stream: bool) -> dict[str, Any]:
     """The one thing that a request asks for: ``prompt`` with ``images``, ``chat`` or ``embed`` of ``Submit``."""
     present = [name for name in (TEXT_INPUT, MESSAGES, EMBEDDING_REQUEST) if inputs.has(request, name)]
     # Triton's OpenAI front-end sends a text_input beside its embedding_request, and the backend ignores it.
@@ -66,13 +66,13 @@ def _asked(request: Request) -> dict[str, Any]:
     if len(present) > 1:
         raise BadInput(f"inputs {present[0]!r} and {present[1]!r} are both there; expected one of them")
     if present == [MESSAGES]:
-        return {"chat": _chat(request)}
+        return {"chat": _chat(request, stream=stream)}
     images = inputs.texts(request, "image") if inputs.has(request, "image") else []
     return {"prompt": inputs.texts(request, TEXT_INPUT)[0], "images": images}
 
 
-def _chat(request: Request) -> dict[str, Any]:
-    chat: dict[str, Any] = {MESSAGES: inputs.json_value(MESSAGES, inputs.texts(request, MESSAGES)[0], list)}
+def _chat(request: Request, *, stream: bool) -> dict[str, Any]:
+    chat = {"stream": stream, MESSAGES: inputs.json_value(MESSAGES, inputs.texts(request, MESSAGES)[0], list)}
     for name, kind in _CHAT_JSON.items():
         if (text := inputs.text(request, name)) is not None:
             chat[name] = inputs.json_value(name, text, kind)

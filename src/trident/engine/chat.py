@@ -1,0 +1,157 @@
+"""Chats: rendered, defaulted and parsed by vLLM's own classes, set up as its OpenAI server sets them up.
+
+Both doors must make the same prompt and the same answer of the same messages. Where vLLM has no function for a step, it
+is done as in ``vllm/entrypoints/openai/chat_completion/serving.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pydantic
+from vllm.config import VllmConfig
+from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
+from vllm.exceptions import VLLMValidationError
+from vllm.parser import Parser
+from vllm.reasoning import ReasoningParserManager
+from vllm.renderers import BaseRenderer
+from vllm.renderers.chat_utils import ChatTemplateResolutionError, load_chat_template
+from vllm.renderers.online_renderer import OnlineRenderer
+from vllm.sampling_params import SamplingParams
+from vllm.tool_parsers import ToolParserManager
+from vllm.utils import length_from_prompt_token_ids_or_embeds
+from vllm.v1.engine import EngineCoreRequest
+
+from trident.engine.chat_answer import ChatAnswer
+from trident.engine.chat_request import AMONG_SAMPLING, chat_request, refused
+from trident.engine.sampling import Refused, sampling_params
+from trident.protocol.messages import Submit
+
+
+@dataclass
+class Rendered:
+    """A chat request ready for the engine."""
+
+    prompt: Any
+    params: SamplingParams
+    request: ChatCompletionRequest
+    template_kwargs: dict[str, Any]
+    reasoning_ended: bool | None
+    reasoning_parser_kwargs: dict[str, Any] | None
+
+
+class Chat:
+    """The chats of one engine. ``args`` are those of the OpenAI server."""
+
+    def __init__(self, args: argparse.Namespace, config: VllmConfig, renderer: BaseRenderer) -> None:
+        """Raises what vLLM raises for a template or parser that it cannot use."""
+        if args.tool_parser_plugin:
+            ToolParserManager.import_tool_parser(args.tool_parser_plugin)
+        if args.reasoning_parser_plugin:
+            ReasoningParserManager.import_reasoning_parser(args.reasoning_parser_plugin)
+        self._model = model = config.model_config
+        self._auto_tools = args.enable_auto_tool_choice
+        self._renderer = OnlineRenderer(
+            model,
+            renderer,
+            request_logger=None,
+            chat_template=load_chat_template(args.chat_template),
+            chat_template_content_format=args.chat_template_content_format,
+            trust_request_chat_template=args.trust_request_chat_template,
+            trust_request_mm_kwargs=args.trust_request_mm_kwargs,
+            enable_auto_tools=args.enable_auto_tool_choice,
+            exclude_tools_when_tool_choice_none=args.exclude_tools_when_tool_choice_none,
+            tool_parser=args.tool_call_parser,
+            reasoning_parser=config.structured_outputs_config.reasoning_parser,
+            tool_strict_level=args.tool_strict_level,
+            default_chat_template_kwargs=resolve_default_chat_template_kwargs(args),
+        )
+        self._tokenizer = renderer.get_tokenizer()
+        self._defaults = model.get_diff_sampling_param()
+        from_model = model.generation_config not in ("auto", "vllm")
+        self._most_tokens: int | None = (
+            self._defaults.get("max_tokens")
+            if from_model
+            else (model.override_generation_config or {}).get("max_new_tokens")
+        )
+
+    def warm_up(self) -> None:
+        """Compiles the chat template."""
+        self._renderer.warmup()
+
+    async def render(self, submit: Submit) -> Rendered:
+        """Raises Refused, and what vLLM raises for a bad request."""
+        fields = dict(submit.chat or {})
+        sampling = {**self._defaults, "max_tokens": None}
+        for name, value in submit.sampling.items():
+            (fields if name in AMONG_SAMPLING else sampling)[name] = value
+        params = sampling_params(msgspec.structs.replace(submit, sampling=sampling))
+        request = chat_request(fields, params, params.max_tokens)
+        template_kwargs = self._renderer.effective_chat_template_kwargs(request)
+        parser = self._parser_for(request, template_kwargs)
+        prompt = await self._prompt(request)
+        # Parsers change the request while it is rendered: with tools, what the engine may say and what is text.
+        params = msgspec.structs.replace(
+            params,
+            max_tokens=self._max_tokens(request, prompt),
+            structured_outputs=request.extract_structured_outputs(),
+            skip_special_tokens=request.skip_special_tokens,
+            spaces_between_special_tokens=request.spaces_between_special_tokens,
+        )
+        thinks = parser is not None and parser.reasoning_parser is not None
+        return Rendered(
+            prompt,
+            params,
+            request,
+            template_kwargs,
+            reasoning_ended=request.resolve_reasoning_ended(parser, prompt.get("prompt_token_ids") or []),
+            reasoning_parser_kwargs={"chat_template_kwargs": template_kwargs} if thinks else None,
+        )
+
+    def answers(self, chat: Rendered, sequences: list[EngineCoreRequest]) -> list[ChatAnswer]:
+        """One for each sequence; none where no parser is configured, as the answer is plain text then."""
+        answers = []
+        for sequence in sequences:
+            parser = self._parser_for(chat.request, chat.template_kwargs)
+            if parser is not None:
+                answers.append(ChatAnswer(chat.request, parser, self._tokenizer, sequence, auto_tools=self._auto_tools))
+        return answers
+
+    def _parser_for(self, request: ChatCompletionRequest, template_kwargs: dict[str, Any]) -> Parser | None:
+        kind = self._renderer.parser
+        if kind is None:
+            return None
+        return kind(self._tokenizer, request.tools, chat_template_kwargs=template_kwargs, model_config=self._model)
+
+    async def _prompt(self, request: ChatCompletionRequest) -> Any:
+        try:
+            rendered = await self._renderer.render_chat(request)
+        except ChatTemplateResolutionError as error:
+            raise Refused(
+                "unsupported",
+                "input 'messages': this model has no chat template; send the prompt itself as 'text_input', or serve "
+                "with chat_template under [openai]",
+            ) from error
+        except (pydantic.ValidationError, VLLMValidationError) as error:
+            raise refused(error) from error
+        if isinstance(rendered, ErrorResponse):
+            raise Refused("invalid", rendered.error.message)
+        (prompt,) = rendered[1]
+        return prompt
+
+    def _max_tokens(self, request: ChatCompletionRequest, prompt: Any) -> int:
+        wanted = request.max_completion_tokens
+        return get_max_tokens(
+            self._model.max_model_len,
+            request.max_tokens if wanted is None else wanted,
+            length_from_prompt_token_ids_or_embeds(prompt.get("prompt_token_ids"), prompt.get("prompt_embeds")),
+            self._defaults,
+            self._most_tokens,
+            truncate_prompt_tokens=request.truncate_prompt_tokens,
+        )
