@@ -19,6 +19,7 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
 from vllm.exceptions import VLLMValidationError
 from vllm.parser import Parser
+from vllm.parser.metrics import init_parser_metrics
 from vllm.reasoning import ReasoningParserManager
 from vllm.renderers import BaseRenderer
 from vllm.renderers.chat_utils import ChatTemplateResolutionError, load_chat_template
@@ -55,6 +56,9 @@ class Chat:
             ToolParserManager.import_tool_parser(args.tool_parser_plugin)
         if args.reasoning_parser_plugin:
             ReasoningParserManager.import_reasoning_parser(args.reasoning_parser_plugin)
+        if args.tool_call_parser:
+            # The OpenAI server does so for itself: its /metrics adds up what both count.
+            init_parser_metrics(model_name=config.model_config.served_model_name)
         self._model = model = config.model_config
         self._auto_tools = args.enable_auto_tool_choice
         self._renderer = OnlineRenderer(
@@ -140,8 +144,12 @@ class Chat:
             ) from error
         except (pydantic.ValidationError, VLLMValidationError) as error:
             raise refused(error) from error
+        except ValueError as error:  # such as an image for a model that sees none
+            raise Refused("invalid", f"input 'messages': {error}") from error
         if isinstance(rendered, ErrorResponse):
-            raise Refused("invalid", rendered.error.message)
+            message = rendered.error.message
+            name = "tools" if "tool" in message else "chat_template_kwargs"
+            raise Refused("invalid", f"input {name!r}: {message}")
         (prompt,) = rendered[1]
         return prompt
 

@@ -10,7 +10,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import SamplingParams
 
-from trident.engine.sampling import Refused
+from trident.engine.sampling import SAMPLING_NAMES, Refused
 
 AMONG_SAMPLING = frozenset(
     {
@@ -32,6 +32,8 @@ AMONG_SAMPLING = frozenset(
     }
 )
 """Fields of a chat that have no input of their own: clients send them where they send sampling parameters."""
+
+INPUTS = ("messages", "tools", "tool_choice", "chat_template_kwargs")
 
 LONGEST_VALUE_CHARACTERS = 80
 
@@ -67,10 +69,12 @@ def refused(error: pydantic.ValidationError | VLLMValidationError) -> Refused:
         return Refused("invalid", f"{_called(name)}: {error.args[0]}")
     # A message may have one of several forms, and each complains; the one that got furthest meant this form.
     furthest = max(error.errors(include_url=False, include_context=False), key=lambda item: len(item["loc"]))
-    place = [part for part in furthest["loc"] if isinstance(part, int) or part.isidentifier()]
-    name = str(place[0]) if place and isinstance(place[0], str) else "messages"
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(f".{name}")
-    where = f" in {path.removeprefix('.')}" if path else ""
+    place = [part for part in furthest["loc"] if isinstance(part, int) or _is_field(part)]
+    if place and isinstance(place[0], str):
+        name, where = place[0], _path(place[1:])
+    else:  # vLLM reads parts and tool calls late, and no longer knows of which message they are
+        name, where = "messages", f"part or tool call {_path(place)}"
+    where = f" {where}:" if where else ""
     return Refused("invalid", f"{_called(name)}:{where} {furthest['msg']}, got {_shown(furthest['input'])}")
 
 
@@ -88,6 +92,10 @@ def _check_messages(messages: Any) -> None:
             raise Refused("invalid", f"{where} must have {expected}, got {_shown(role)}")
         if content is not None and not isinstance(content, str) and not _all_objects(content):
             raise Refused("invalid", f"{where}.content must be text or a list of parts, got {_shown(content)}")
+        if message.get("tool_calls") is not None and not _all_objects(message["tool_calls"]):
+            raise Refused(
+                "invalid", f"{where}.tool_calls must be a list of objects, got {_shown(message['tool_calls'])}"
+            )
 
 
 def _check_tools(tools: Any) -> None:
@@ -104,8 +112,19 @@ def _all_objects(value: Any) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
+def _is_field(part: str) -> bool:
+    """Not the name of one of several forms, which pydantic puts into its paths."""
+    return part.isidentifier() and not part[0].isupper()
+
+
+def _path(parts: list[Any]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+
+
 def _called(name: str) -> str:
-    return f"sampling parameter {name!r}" if name in AMONG_SAMPLING else f"input {name!r}"
+    if name in AMONG_SAMPLING or name in SAMPLING_NAMES:
+        return f"sampling parameter {name!r}"
+    return f"input {name!r}" if name in INPUTS else "input 'messages'"
 
 
 def _shown(value: Any) -> str:

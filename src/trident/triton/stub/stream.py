@@ -81,7 +81,8 @@ class _Sequence:
         stop_token_last = delta.finish == STOP
         if looks_for_stop and self.detokenizer is not None:
             return self.detokenizer.feed(delta.token_ids, stop_token_last=stop_token_last) is not None
-        self._pending += delta.token_ids
+        if self.detokenizer is not None:
+            self._pending += delta.token_ids
         self._stop_token_last = stop_token_last
         return False
 
@@ -99,6 +100,12 @@ class _Sequence:
         if self._logprobs is not None:
             self._logprobs = []
         return piece
+
+    def put_back(self, piece: Piece) -> None:
+        """The piece that has just been taken was not worth a response: its tokens count for the next one."""
+        self._num_tokens = piece.num_tokens
+        if piece.logprobs:
+            self._logprobs = piece.logprobs
 
     def _text(self) -> str:
         if self.detokenizer is None:
@@ -172,3 +179,6 @@ class Stream:
                 self.answer.finish(pieces, reasons)
         elif first or not all(piece.is_empty for piece in pieces):
             self.answer.progress(pieces)
+        else:
+            for sequence, piece in zip(self._sequences, pieces, strict=True):
+                sequence.put_back(piece)
