@@ -134,3 +134,47 @@ def test_long_message_is_cut_where_a_character_ends() -> None:
     (response,) = request.sender.responses
     assert response.error is not None
     assert len(response.error.message.encode()) < 1600 and response.error.message.endswith("错 …")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat_is_handed_on_by_vllms_names(stream: bool) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    inputs = {
+        "messages": strings('[{"role": "user", "content": "hi"}]'),
+        "tools": strings(json.dumps(tools)),
+        "tool_choice": strings("required"),
+        "chat_template_kwargs": strings('{"enable_thinking": false}'),
+        "stream": [stream],
+    }
+    (submitted,) = ask(Request(inputs, '{"temperature": 0}')).submitted
+    assert submitted["prompt"] is None
+    assert submitted["sampling"] == {"temperature": 0}
+    assert submitted["chat"] == {
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": tools,
+        "tool_choice": "required",
+        "chat_template_kwargs": {"enable_thinking": False},
+        "stream": stream,
+    }
+
+
+def test_named_tool_choice_is_an_object() -> None:
+    choice = '{"type": "function", "function": {"name": "f"}}'
+    engine = ask(Request({"messages": strings("[1]"), "tool_choice": strings(choice)}))
+    assert engine.submitted[0]["chat"]["tool_choice"] == json.loads(choice)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"messages": strings("{}")}, "input 'messages' must be a JSON list, got an object"),
+        ({"messages": strings("[")}, "input 'messages' must be a JSON list, but it is not JSON"),
+        ({"messages": strings("[1]"), "tools": strings("1")}, "input 'tools' must be a JSON list, got a number"),
+        ({"messages": strings("[1]"), "tool_choice": strings("{")}, "input 'tool_choice' must be a JSON object"),
+        ({"messages": strings("[1]"), "text_input": strings("a")}, "inputs 'text_input' and 'messages' are both there"),
+    ],
+)
+def test_bad_chat_input_is_named(inputs: dict[str, Any], message: str) -> None:
+    request = Request(inputs)
+    ask(request)
+    assert message in refusal(request)[1]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from triton_fakes import Heard
 
-from trident.protocol.messages import Accepted, Delta
+from trident.protocol.messages import FINISH_REASONS, Accepted, Delta, Logprob, Parsed
 from trident.triton.stub.stream import Stream
 
 STOP, LENGTH = 0, 1
@@ -50,6 +52,34 @@ def test_first_answer_goes_out_without_text_and_later_ones_do_not(tokenizer: Tok
     stream.take(Delta(1, [third]))
     stream.answer_now()
     assert heard.all() == [("progress", ""), ("progress", "你")]
+
+
+def test_tokens_without_text_count_for_the_next_answer(tokenizer: Tokenizer) -> None:
+    stream, heard = started(tokenizer)
+    stream.take(Delta(1, ids(tokenizer, "a")))
+    stream.answer_now()
+    first, second, third = ids(tokenizer, "你")
+    for token in (first, second, third):
+        stream.take(Delta(1, [token], logprobs=[[Logprob(token, -1.0, 1, None)]], cumulative_logprob=-1.0))
+        stream.answer_now()
+    last = heard.pieces[-1]
+    assert (last.text, last.num_tokens) == ("你", 3)
+    assert [position[0].token_id for position in last.logprobs or ()] == [first, second, third]
+
+
+def test_parsed_chat_is_joined_and_its_tokens_are_not_decoded(tokenizer: Tokenizer) -> None:
+    heard = Heard()
+    stream = Stream(1, 0, heard)
+    stream.accept(Accepted(1, [], 1, ["b"], False, 0, False, True, True), tokenizer, {})
+    calls = ['[{"index": 0}]', "", '[{"index": 1}, {"index": 2}]']
+    for call in calls:
+        assert not stream.take(Delta(1, ids(tokenizer, "b"), parsed=Parsed("c", "r", call)))
+    stream.take(Delta(1, [], FINISH_REASONS.index("tool_calls")))
+    stream.answer_now()
+    piece = heard.pieces[-1]
+    assert (piece.text, piece.reasoning, piece.num_tokens) == ("ccc", "rrr", 3)
+    assert json.loads(piece.tool_calls) == [{"index": 0}, {"index": 1}, {"index": 2}]
+    assert heard.all()[-1] == ("finish", "ccc", "tool_calls")
 
 
 def test_stop_string_ends_the_stream_and_asks_for_an_abort(tokenizer: Tokenizer) -> None:
