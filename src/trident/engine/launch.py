@@ -89,7 +89,7 @@ def launch(spec: HostSpec) -> Launched:
         engines.watched_frontend_processes = [process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)
-        chat = Chat(arguments.openai_args(spec), config, inputs.renderer)
+        chat = Chat(arguments.openai_args(spec, []), config, inputs.renderer)
         tokenizer_path = tokenizer_file.write(inputs.get_tokenizer(), Path(spec.run_dir))
 
     client_addresses: dict[str, Any] = {
