@@ -96,13 +96,13 @@ def test_several_sequences_have_arrays_of_their_number(stream: Stream) -> None:
     assert response.as_numpy("cumulative_logprob").shape == (3,)
 
 
-def test_sum_needs_no_logprobs_and_they_are_null_when_not_asked_for(stream: Stream) -> None:
-    stream.ask(text_input=QUESTION, stream=False, return_cumulative_logprob=True)
+def test_logprobs_need_the_sampling_parameter(server: Served, stream: Stream) -> None:
+    stream.ask(text_input=QUESTION, stream=False, return_cumulative_logprob=True, return_logprobs=True)
     (response,) = stream.responses()
-    assert math.isfinite(response.as_numpy("cumulative_logprob")[0])
-    stream.ask(text_input=QUESTION, stream=False, return_logprobs=True)
-    (response,) = stream.responses()
+    assert math.isnan(response.as_numpy("cumulative_logprob")[0])
     assert response.as_numpy("logprobs").tolist() == [b"null"]
+    over_http = server.generate(QUESTION, return_cumulative_logprob=True).json()
+    assert math.isnan(over_http["cumulative_logprob"])
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
@@ -148,6 +148,12 @@ def test_plain_infer_reads_inputs_from_shared_memory(server: Served) -> None:
         client.unregister_system_shared_memory("question")
         shared_memory.destroy_shared_memory_region(region)
         client.close()
+
+
+def test_contracts_own_error_has_its_own_words(server: Served) -> None:
+    (event,) = server.stream(QUESTION, exclude_input_in_output=False)
+    words = "Error generating stream: When streaming, `exclude_input_in_output` = False is not allowed."
+    assert event == {"error": words}
 
 
 def test_request_id_is_in_answer_log_and_error(server: Served) -> None:

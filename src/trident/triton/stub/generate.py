@@ -12,7 +12,7 @@ from trident.triton.stub import inputs
 from trident.triton.stub.answers import Streamed, Whole
 from trident.triton.stub.backend import Request, Sender
 from trident.triton.stub.contract import EMBEDDING_REQUEST, MESSAGES, RETURNS, TEXT_INPUT
-from trident.triton.stub.inputs import BadInput
+from trident.triton.stub.inputs import BadInput, ContractsError
 from trident.triton.stub.model import StubModel
 from trident.triton.stub.outputs import Outputs
 
@@ -40,9 +40,6 @@ class TritonPythonModel(StubModel):
         if lora_name is not None and not isinstance(lora_name, str):
             raise BadInput(f"lora_name must be a string, got {inputs.kind(lora_name)}")
         priority = _priority(sampling.pop("priority", 0))
-        logprobs = "logprobs" in wanted or "cumulative_logprob" in wanted
-        if "cumulative_logprob" in wanted and sampling.get("logprobs") is None:
-            sampling["logprobs"] = 0  # of the sampled token alone: vLLM sums up nothing without it
         outputs = Outputs(wanted, is_chat="chat" in asked, prefix=_prefix(request, asked, stream=stream))
         answer = (Streamed if stream else Whole)(sender, request_id, outputs)
         self.engine.submit(
@@ -53,7 +50,7 @@ class TritonPythonModel(StubModel):
             lora_name=lora_name,
             priority=priority,
             deadline_s=inputs.deadline_s(request),
-            logprobs=logprobs,
+            logprobs="logprobs" in wanted or "cumulative_logprob" in wanted,
         )
 
 
@@ -86,7 +83,7 @@ def _prefix(request: Request, asked: dict[str, Any], *, stream: bool) -> str:
     """What stands before the text of an answer: the prompt, unless the client excludes it or streams."""
     exclude = inputs.flag(request, "exclude_input_in_output")
     if stream and exclude is False:
-        raise BadInput("exclude_input_in_output = false is not possible with stream = true")
+        raise ContractsError("When streaming, `exclude_input_in_output` = False is not allowed.")
     return "" if stream or exclude else asked.get("prompt") or ""
 
 

@@ -19,6 +19,13 @@ class BadInput(Exception):
     """The request cannot be understood; the message is for the client."""
 
 
+class ContractsError(BadInput):
+    """As ``BadInput``, but in words that clients of Triton's vLLM backend compare letter by letter."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Error generating stream: {message}")
+
+
 def has(request: Request, name: str) -> bool:
     """Whether the client sent this input."""
     return backend.array(request, name) is not None

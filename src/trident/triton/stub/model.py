@@ -11,7 +11,7 @@ from trident.protocol import spec
 from trident.triton.stub import backend
 from trident.triton.stub.backend import FINAL, Request, Sender
 from trident.triton.stub.engine import Engine, EngineUnavailable
-from trident.triton.stub.inputs import BadInput
+from trident.triton.stub.inputs import BadInput, ContractsError
 from trident.triton.stub.lease import Lease, wanted
 
 log = logging.getLogger("trident.stub")
@@ -47,6 +47,9 @@ class StubModel:
             request_id = request.request_id() or uuid.uuid4().hex
             try:
                 self.handle(request, sender, request_id)
+            except ContractsError as problem:
+                log.info("request %s ends with an error (invalid): %s", request_id, problem)
+                sender.send(backend.error("invalid", str(problem)), flags=FINAL)
             except BadInput as problem:
                 refuse(sender, "invalid", str(problem), request_id)
             except EngineUnavailable as problem:
