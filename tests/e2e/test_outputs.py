@@ -87,13 +87,13 @@ def test_stream_carries_them_piece_by_piece(server: Served, stream: Stream) -> N
 
 
 def test_several_sequences_have_arrays_of_their_number(stream: Stream) -> None:
-    sampling = {"n": 3, "temperature": 1.2, "seed": 7, "max_tokens": 9, "ignore_eos": True}
+    sampling = {"n": 3, "temperature": 1.2, "seed": 7, "max_tokens": 9, "ignore_eos": True, "logprobs": 1}
     stream.ask(text_input=QUESTION, stream=False, sampling_parameters=json.dumps(sampling), **ALL)
     (response,) = stream.responses()
     assert response.as_numpy("num_output_tokens").tolist() == [9, 9, 9]
     assert response.as_numpy("finish_reason").tolist() == [b"length"] * 3
-    assert response.as_numpy("logprobs").tolist() == [b"[" + text[1:] for text in response.as_numpy("logprobs")]
-    assert response.as_numpy("cumulative_logprob").shape == (3,)
+    assert [len(json.loads(text)) for text in response.as_numpy("logprobs")] == [9, 9, 9]
+    assert all(math.isfinite(total) for total in response.as_numpy("cumulative_logprob"))
 
 
 def test_logprobs_need_the_sampling_parameter(server: Served, stream: Stream) -> None:
