@@ -11,7 +11,8 @@ TridentError                      exit code 1
 │   └── EngineStartFailed         vLLM or Triton refused to start
 ├── NotRunning                    exit code 4: there is no server to talk to
 ├── ServerFailed                  exit code 5: a server that was running has died
-└── RequestFailed                 exit code 6: a server refused one request
+├── RequestFailed                 exit code 6: a server refused one request
+└── ClientBound                   exit code 7: a load test measured its own client instead of the server
 
 An error says three things in three lines: what happened, why, and what to do next. Code raises them with all
 three; only ``trident.cli`` prints them.
@@ -94,3 +95,9 @@ class RequestFailed(TridentError):
     """The server answered one request with an error."""
 
     exit_code = 6
+
+
+class ClientBound(TridentError):
+    """The client of a load test could not keep up, so its figures say nothing about the server."""
+
+    exit_code = 7

@@ -33,6 +33,7 @@ COMMANDS = {
     "chat": Entry("trident.cli.chat", "Chat with the running server."),
     "generate": Entry("trident.cli.generate", "Get one answer from the running server."),
     "triton-dir": Entry("trident.cli.triton_dir", "Make a folder to run tritonserver from yourself."),
+    "bench": Entry("trident.cli.bench", "Load a server and measure what its users would feel."),
     "setup": Entry("trident.cli.setup", "Install what serving needs, once."),
 }
 
@@ -67,6 +68,9 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
 def _register(app: typer.Typer, name: str, entry: Entry) -> None:
     module = import_module(entry.module)
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name)
+        return
     settings = getattr(module, "COMMAND_SETTINGS", {})
     app.command(name, **settings)(getattr(module, name.replace("-", "_")))
 

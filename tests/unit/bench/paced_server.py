@@ -70,6 +70,7 @@ class PacedServer:
         self._options = options
         self._listener = socket.create_server(("127.0.0.1", options.port), backlog=4096)
         self._listener.setblocking(False)
+        self._listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # accepted sockets inherit it
         self.port: int = self._listener.getsockname()[1]
         self._epoll = select.epoll()
         self._epoll.register(self._listener.fileno(), select.EPOLLIN)
@@ -142,7 +143,6 @@ class PacedServer:
                 return
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            accepted.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._connections[accepted.fileno()] = Connection(accepted)
             self._epoll.register(accepted.fileno(), select.EPOLLIN)
 
@@ -208,6 +208,8 @@ class PacedServer:
             return {"data": [{"id": MODEL}]}
         if path == "/metrics":
             return "# TYPE paced_requests counter\n" + f"paced_requests_total {self._requests}\n"
+        if path == "/v2":
+            return {"name": "paced", "version": "1"}
         if path == "/v2/repository/index":
             return [{"name": MODEL, "state": "READY"}]
         if path == f"/v2/models/{MODEL}":
@@ -261,6 +263,8 @@ class Truth:
 def _arrival_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
     """When the kernel had the request, on the monotonic clock: in a wave of requests the last waits for the first
     ones' work."""
+    if not ancillary:  # came before the kernel began to take times
+        return time.perf_counter_ns()
     seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
     return time.perf_counter_ns() - (time.time_ns() - seconds * 1_000_000_000 - nanoseconds)
 
