@@ -103,6 +103,11 @@ class Contracts(Section):
             taken[name] = setting
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.generate_name, self.infer_name, self.recipe_name
+
 
 class Stubs(Section):
     """Triton's Python backend processes."""
@@ -140,16 +145,24 @@ class Adapters(Section):
         return folder.absolute() if folder is not None else None
 
 
+class Triton(Section):
+    """tritonserver."""
+
+    model_control_mode: Literal["none", "explicit"] = Field(
+        "none", description="Whether clients may load and unload models: none (they may not) or explicit."
+    )
+
+
 class Supervision(Section):
     """How children are started, watched and stopped."""
 
     start_timeout_s: Seconds = Field(900.0, description="Longest time for the server to become ready.")
     stop_timeout_s: Seconds = Field(30.0, description="Longest time for a child to stop before it is killed.")
-    heartbeat_s: Seconds = Field(1.0, description="Seconds between two round trips through the engine.")
+    heartbeat_s: Seconds = Field(0.25, description="Seconds between two round trips through the engine.")
     heartbeat_timeout_s: Seconds | None = Field(
         None,
-        description="An engine that does not answer a round trip for so long is counted as lost; by default 5 on a "
-        "GPU, and 60 on a CPU, where one step may take long.",
+        description="An engine that is busy and does not answer a round trip for so long is counted as lost; by "
+        "default 5 on a GPU, and 60 on a CPU, where one step may take long. One that does nothing is lost after 4.",
     )
     max_restarts: int = Field(5, ge=0, description="Restarts of one child within ten minutes before giving up.")
 
@@ -174,6 +187,8 @@ class Config(Section):
     contracts: Contracts = Contracts()
     stubs: Stubs = Stubs()
     adapters: Adapters = Adapters()
+
+    triton: Triton = Triton()
     supervision: Supervision = Supervision()
     runtime: Runtime = Runtime()
     engine: dict[str, Any] = Field({}, description="Engine arguments of vLLM, for instance max_model_len = 4096.")

@@ -17,6 +17,8 @@ from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
 from trident.supervisor.processes import children_of
 from trident.supervisor.reach import http_status
+from trident.supervisor.shelf import ControlShelf, FolderShelf, Shelf
+from trident.triton import repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them."""
+    """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them.
+
+    ``models`` are, by the name of a child, those that tritonserver can serve only with it; ``shelf`` takes them out.
+    """
 
     children: list[Command]
     doors: DoorProbe | None = None
+    shelf: Shelf | None = None
+    models: dict[str, tuple[str, ...]] = field(default_factory=dict)
     model: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -62,10 +69,14 @@ class RealPlanner:
         if env is None:
             raise EnvironmentBroken("vLLM is not installed", "the engine environment is missing", "run: trident setup")
         engine, relay = self._engine(logs, env)
-        triton = self._triton(logs, triton_install(paths.data_dir()), env, relay)
+        folder = repository.write(self._config, [relay], env.build)
+        shelf = self._shelf(folder)
+        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf)
         return Plan(
             children=[engine, triton],
             doors=DoorProbe(),
+            shelf=shelf,
+            models={engine.name: self._config.contracts.names},
             model={"name": self._model.name, "path": str(self._model.path), "source": self._model.source},
             versions={
                 "trident": trident.__version__,
@@ -82,32 +93,37 @@ class RealPlanner:
         command = engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
         return command, spec.relay_address
 
-    def _triton(self, logs: Path, install: TritonInstall, env: EngineEnv, relay: str) -> Command:
+    def _triton(self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf) -> Command:
         from trident.runtime.control_env import STUB_NAME
         from trident.triton import command as triton_command
-        from trident.triton import repository
 
         listen = self._config.listen
-        folder = self._plain(repository.write(self._config, [relay], env.build))
         install = replace(install, backend_dir=self._plain(install.backend_dir))
         started = time.time()
 
         def clear() -> None:
             shared_memory.remove(triton_command.shm_prefix(self._config))
             triton_scratch.remove(started)
+            shelf.triton_ended()
 
         async def is_answering() -> bool:
             return await http_status(listen.local_host, listen.http_port, "/v2/health/ready") == 200
 
         return Command(
             name="tritonserver",
-            argv=triton_command.argv(self._config, install, folder),
+            argv=triton_command.argv(self._config, install, self._plain(folder)),
             env=triton_command.environment(install),
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_NAME, name="stub"),
             on_end=clear,
         )
+
+    def _shelf(self, folder: Path) -> Shelf:
+        listen = self._config.listen
+        if self._config.triton.model_control_mode == "explicit":
+            return ControlShelf(listen.local_host, listen.http_port)
+        return FolderShelf(listen.local_host, listen.http_port, folder)
 
     def _plain(self, folder: Path) -> Path:
         """The folder under a path that may stand in a shell command without quotes, which tritonserver does not set."""

@@ -95,6 +95,8 @@ class Server:
             self._enter("degraded")
             while self._phase == "degraded":
                 await self._until(lambda: group.is_ready)
+                if self._plan.shelf:
+                    await self._plan.shelf.until_returned(DOOR_TIMEOUT_S)
                 try:
                     await self._knock()
                 except EngineStartFailed as error:
@@ -159,7 +161,20 @@ class Server:
         except OSError as error:  # a full disk must not end a server that works, nor keep it from being stopped
             log.error("state.json cannot be written: %s", error)
         self._on_change(state)
+        self._tend_shelf()
         self._change.set()
+
+    def _tend_shelf(self) -> None:
+        """A model whose engine is lost leaves tritonserver, and comes back with the engine."""
+        shelf, group = self._plan.shelf, self._group
+        if shelf is None or group is None or self._phase not in ("ready", "degraded"):
+            return  # tritonserver starts with all, and their stubs wait
+        for member in group.members:
+            models = self._plan.models.get(member.command.name, ())
+            if member.child.serves_stubs:
+                shelf.restore(models)
+            else:
+                shelf.withdraw(models, member.child.phase)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

@@ -29,6 +29,12 @@ DEEPEN_STACK = (
 )
 _WITH_A_DEEP_STACK = ["/bin/sh", "-c", f'{DEEPEN_STACK}; exec "$0" "$@"']
 
+_MODEL_CONTROL = {
+    # Clients can neither load nor unload; the supervisor takes models out of the folder (see ``supervisor.shelf``).
+    "none": ["--model-control-mode=poll", "--repository-poll-secs=1"],
+    "explicit": ["--model-control-mode=explicit", "--load-model=*"],
+}
+
 
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
     """The command line."""
@@ -57,6 +63,7 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         # Triton ends a model's stubs one after the other and sleeps a second for each.
         f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",
         "--allow-gpu-metrics=false",
+        *_MODEL_CONTROL[config.triton.model_control_mode],
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -87,7 +88,10 @@ def _write_model(
         spec=json.dumps(msgspec.json.encode(stub).decode(), ensure_ascii=True),
     )
     (repository / name / "config.pbtxt").write_text(text, encoding="utf-8")
-    (version / "model.py").write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+    module = version / "model.py"
+    module.write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+    # The stub would do it, and a tritonserver that polls would take the younger folder for another model.
+    py_compile.compile(os.fspath(module), doraise=True)
 
 
 def _tensors(tensors: tuple[contract.TensorSpec, ...]) -> str:
