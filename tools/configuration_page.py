@@ -29,7 +29,7 @@ OUTSIDE = {
     "TRIDENT_STATE_DIR": "Run directories: configuration, logs, state; by default `$XDG_STATE_HOME/trident`, else "
     "`~/.local/state/trident`.",
 }
-INTERNAL = {"TRIDENT_STATUS_FD", "TRIDENT_KEEPER", "TRIDENT_PYTHON"}
+INTERNAL = {"TRIDENT_STATUS_FD"}
 
 _TOP = """\
 # Configuration
@@ -69,7 +69,8 @@ arrival, as with vLLM's default, and a request's own `priority` counts.
 On a CPU Trident sets what follows, unless you set it: `enforce_eager = true`; one process fewer
 (`distributed_executor_backend = "uni"`) on a machine with one NUMA node and no tensor or pipeline parallelism; and a
 KV cache for 64 sequences of `max_model_len` (`max_num_seqs` of them if that is less), at most 4 GiB and a quarter of
-the free memory, where vLLM would take 92 % of all memory.
+the free memory, where vLLM would take 92 % of all memory. `kv_cache_memory_bytes` is what changes it;
+`gpu_memory_utilization` is for GPUs.
 """
 _OTHERS = """\
 vLLM's own `VLLM_…` variables reach the engine as they are. The hubs' variables (`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`,

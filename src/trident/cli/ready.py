@@ -15,37 +15,26 @@ QUESTION = "What is the capital of France?"
 def lines(state: ServerState, config: Config, seconds: float, *, is_detached: bool) -> list[str]:
     """URLs, commands that can be copied, and how to stop."""
     name = "" if config.name == "default" else f" --name {config.name}"
-    models = ", ".join(state.openai_doors) or ", ".join(config.repositories.model_repository)
-    return [
-        "",
-        f"{models} is served after {seconds:.1f} s",
-        "",
-        *(f"  {door:<15} {url}" for door, url in state.urls.items()),
-        "",
-        *_examples(state, config, name),
-        f"Logs: {state.run_dir}/logs   (trident logs{name} -f)",
-        f"Stop: trident stop{name}" if is_detached else "Stop: Ctrl-C (a second one forces)",
-    ]
-
-
-def _examples(state: ServerState, config: Config, name: str) -> list[str]:
-    """For the first model that generates; none where every model is of another kind."""
-    if not state.openai_doors:
-        return []
-    model, openai = next(iter(state.openai_doors.items()))
-    served = config.contracts.generate_name if config.model is not None else model
-    generate = f"{state.urls['KServe HTTP']}/v2/models/{served}/generate"
+    generate = f"{state.urls['KServe HTTP']}/v2/models/{config.contracts.generate_name}/generate"
     wanted = json.dumps({"text_input": QUESTION, "max_tokens": 32, "temperature": 0})
     chat = {
-        "model": model,
+        "model": state.model.get("name", ""),
         "stream": True,
         "messages": [{"role": "user", "content": QUESTION}],
     }
     key = " -H 'Authorization: Bearer YOUR_KEY'" if config.openai.get("api_key") else ""
     return [
+        "",
+        f"{state.model.get('name', config.model)} is served after {seconds:.1f} s",
+        "",
+        *(f"  {door:<15} {url}" for door, url in state.urls.items()),
+        "",
         "Try:",
         f"  curl -s {generate} -d '{wanted}'",
-        f"  curl -sN {openai}/chat/completions -H 'Content-Type: application/json'{key} -d '{json.dumps(chat)}'",
+        f"  curl -sN {state.urls['OpenAI']}/chat/completions -H 'Content-Type: application/json'{key} "
+        f"-d '{json.dumps(chat)}'",
         f"  trident chat{name}",
         "",
+        f"Logs: {state.run_dir}/logs   (trident logs{name} -f)",
+        f"Stop: trident stop{name}" if is_detached else "Stop: Ctrl-C (a second one forces)",
     ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trident.supervisor.state import ServerState
 
 DOORS = "front doors"
+LOST = ("died", "failed", "killed", "degraded")
 
 
 class Row(NamedTuple):
@@ -43,7 +44,7 @@ def make(started: float) -> View:
 def rows(state: ServerState) -> list[Row]:
     """Children, then the front doors once somebody knocks at them."""
     found = [
-        Row(child.name, child.phase, child.since, child.is_ready, child.phase.startswith(("died", "failed", "killed")))
+        Row(child.name, child.phase, child.since, child.is_ready, child.phase.startswith(LOST))
         for child in state.children
     ]
     if state.doors and state.phase in ("starting", "ready", "degraded"):

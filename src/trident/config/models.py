@@ -103,32 +103,10 @@ class Contracts(Section):
             taken[name] = setting
         return self
 
-
-class Repositories(Section):
-    """Triton models of the user's own, served from where they lie, which is never written to."""
-
-    model_repository: tuple[str, ...] = Field(
-        (),
-        description="Folder of Triton models to serve beside MODEL, or alone when no MODEL is given; may be repeated.",
-    )
-    model_control_mode: Literal["none", "explicit"] = Field(
-        "none", description="explicit: clients may load and unload models, and load them with other settings."
-    )
-    load_model: tuple[str, ...] = Field(
-        (),
-        description="With explicit: a model of the repositories to load at the start (by default all); repeatable.",
-    )
-
-    @field_validator("model_repository")
-    @classmethod
-    def _absolute(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(Path(folder).expanduser().absolute()) for folder in folders)
-
-    @model_validator(mode="after")
-    def _names_need_explicit(self) -> Repositories:
-        if self.load_model and self.model_control_mode != "explicit":
-            raise ValueError("load_model needs model_control_mode = explicit; without it every model is loaded")
-        return self
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.generate_name, self.infer_name, self.recipe_name
 
 
 class Stubs(Section):
@@ -167,16 +145,24 @@ class Adapters(Section):
         return folder.absolute() if folder is not None else None
 
 
+class Triton(Section):
+    """tritonserver."""
+
+    model_control_mode: Literal["none", "explicit"] = Field(
+        "none", description="Whether clients may load and unload models: none (they may not) or explicit."
+    )
+
+
 class Supervision(Section):
     """How children are started, watched and stopped."""
 
     start_timeout_s: Seconds = Field(900.0, description="Longest time for the server to become ready.")
     stop_timeout_s: Seconds = Field(30.0, description="Longest time for a child to stop before it is killed.")
-    heartbeat_s: Seconds = Field(1.0, description="Seconds between two round trips through the engine.")
+    heartbeat_s: Seconds = Field(0.25, description="Seconds between two round trips through the engine.")
     heartbeat_timeout_s: Seconds | None = Field(
         None,
-        description="An engine that does not answer a round trip for so long is counted as lost; by default 5 on a "
-        "GPU, and 60 on a CPU, where one step may take long.",
+        description="An engine that is busy and does not answer a round trip for so long is counted as lost; by "
+        "default 5 on a GPU, and 60 on a CPU, where one step may take long. One that does nothing is lost after 4.",
     )
     max_restarts: int = Field(5, ge=0, description="Restarts of one child within ten minutes before giving up.")
 
@@ -194,17 +180,15 @@ class Runtime(Section):
 class Config(Section):
     """All of it. ``engine`` and ``openai`` pass through to vLLM under vLLM's own names."""
 
-    model: str | None = Field(
-        "demo",
-        description="demo, a folder, a Hugging Face id or a ModelScope id; none when only repositories are served.",
-    )
+    model: str = Field("demo", description="demo, a folder, a Hugging Face id or a ModelScope id.")
     name: ModelName = Field("default", description="Name of this server, when several run on one machine.")
     hub: Hub = Field("auto", description="Where a model id is looked up; auto tries Hugging Face, then ModelScope.")
     listen: Listen = Listen()
     contracts: Contracts = Contracts()
-    repositories: Repositories = Repositories()
     stubs: Stubs = Stubs()
     adapters: Adapters = Adapters()
+
+    triton: Triton = Triton()
     supervision: Supervision = Supervision()
     runtime: Runtime = Runtime()
     engine: dict[str, Any] = Field({}, description="Engine arguments of vLLM, for instance max_model_len = 4096.")
@@ -220,33 +204,6 @@ class Config(Section):
                 raise ValueError(f"{name} is there twice, once with dashes and once with underscores")
             named[name] = value
         return named
-
-    @model_validator(mode="before")
-    @classmethod
-    def _repositories_alone(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "model" not in values:
-            repositories = values.get("repositories")
-            if isinstance(repositories, dict) and repositories.get("model_repository"):
-                return {**values, "model": None}
-        return values
-
-    @model_validator(mode="after")
-    def _engine_arguments_have_a_model(self) -> Config:
-        if self.model is None and self.engine:
-            names = ", ".join(self.engine)
-            raise ValueError(f"{names} cannot be for nothing: there is no MODEL; a repository's are in its model.json")
-        return self
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """Port of each front door by its name. Without MODEL the OpenAI doors are those of the repositories' models."""
-        return {door: port for door, port in self.listen.ports.items() if self.model is not None or door != "OpenAI"}
-
-    @property
-    def own_models(self) -> tuple[str, ...]:
-        """Triton's names of the models that stand for MODEL."""
-        names = (self.contracts.generate_name, self.contracts.infer_name, self.contracts.recipe_name)
-        return names if self.model is not None else ()
 
     @property
     def run_dir(self) -> Path:

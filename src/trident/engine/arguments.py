@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 import torch._dynamo.config
-from vllm.config import CacheConfig, VllmConfig
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.openai.models.protocol import LoRAModulePath
 from vllm.platforms import current_platform
@@ -60,15 +60,12 @@ def limit_cpu_kv_cache(config: VllmConfig) -> None:
     """Gives the KV cache of a CPU engine what its longest batch can use, where the user said nothing.
 
     vLLM's own default takes 92 % of all memory, refuses to start when somebody else uses any of it, and spends seconds
-    on clearing it.
+    on clearing it. ``gpu_memory_utilization`` says nothing here: model repositories bring it along that were written
+    for a GPU, each model with a large part of the machine.
     """
     cache, model = config.cache_config, config.model_config
     user_chose = cache.kv_cache_memory_bytes is not None or os.environ.get("VLLM_CPU_KVCACHE_SPACE")
-    if (
-        not current_platform.is_cpu()
-        or user_chose
-        or cache.gpu_memory_utilization != CacheConfig.gpu_memory_utilization
-    ):
+    if not current_platform.is_cpu() or user_chose:
         return
     parallel = config.parallel_config
     values_per_token = 2 * model.get_num_layers(parallel) * model.get_num_kv_heads(parallel) * model.get_head_size()

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from trident.engine import cause
+from trident.engine.heartbeat import Heartbeat
 from trident.engine.intake import Intake
 from trident.engine.launch import RELAY_SLOT, SLOTS, Launched, launch
 from trident.engine.ledger import Ledger
@@ -50,10 +52,11 @@ def run(spec: HostSpec) -> int:
         why = recorder.recorded() or cause.describe(error)
         status.report(cause.failed("vLLM could not start the engine", why))
         return CANNOT_START
+    host = _Host(spec, launched)
     try:
-        return uvloop.run(_Host(spec, launched).run())
+        return uvloop.run(host.run())
     finally:
-        _stop(launched)
+        _stop(launched, politely=not host.is_lost)
         shutil.rmtree(copies_dir(spec), ignore_errors=True)
 
 
@@ -63,6 +66,13 @@ class _Host:
         self._launched = launched
         self._stopping = asyncio.Event()
         self._lost: str | None = None
+        self._suspicions: dict[int, str] = {}
+        self._announced: status.Ready | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """One of its processes has died, or an engine does not answer."""
+        return self._lost is not None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -76,7 +86,7 @@ class _Host:
         try:
             return await self._serve(client)
         except EngineDeadError:
-            log.error("the engine has died")
+            self._lose("the engine has died")
             return 1
         finally:
             client.shutdown(timeout=1)
@@ -103,7 +113,7 @@ class _Host:
         relay = Relay(client, intake, ledger, ready)
         workers = [
             asyncio.ensure_future(relay.serve(spec.relay_address)),
-            asyncio.ensure_future(self._heartbeat(client, ledger)),
+            *(asyncio.ensure_future(self._heartbeat(client, relay, ledger, engine)) for engine in range(engines)),
             asyncio.ensure_future(self._stopping.wait()),
             asyncio.ensure_future(self._announce(ready)),
         ]
@@ -120,9 +130,7 @@ class _Host:
             for task in workers:
                 task.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-        if self._lost:
-            log.error("%s", self._lost)
-        return 1 if self._lost else 0
+        return 1 if self.is_lost else 0
 
     async def _warm_up(self, client: AsyncMPClient, intake: Intake) -> None:
         """One prefill and two tokens of each kind on each engine; also proves that they answer."""
@@ -142,7 +150,7 @@ class _Host:
     async def _announce(self, ready: EngineReady) -> None:
         """Tells the supervisor once the OpenAI server answers too."""
         spec = self._spec
-        status.report(status.Phase("starting the OpenAI server"))
+        status.report(status.Phase("starting the OpenAI server", serves_stubs=True))
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(spec.openai_host, spec.openai_host)
         while not await _healthy(host, spec.openai_port):  # noqa: ASYNC110 - another process: nothing to wait on
             await asyncio.sleep(0.1)
@@ -153,24 +161,41 @@ class _Host:
             "openai_server": self._launched.openai_kind,
             "kv_cache_tokens": self._launched.config.cache_config.kv_cache_size_tokens,
         }
-        status.report(status.Ready(facts, self._launched.pids))
+        self._announced = status.Ready(facts, self._launched.pids)
+        if not self._suspicions:
+            status.report(self._announced)
         log.info("ready: %s", facts)
 
-    async def _heartbeat(self, client: AsyncMPClient, ledger: Ledger | None) -> None:
-        """A round trip through the engine: a process that lives may still be deaf."""
-        spec = self._spec
-        while True:
-            await asyncio.sleep(spec.heartbeat_s)
-            try:
-                beat = client.call_utility_all_async("has_work")
-                have_work = await asyncio.wait_for(beat, spec.heartbeat_timeout_s)
-            except asyncio.TimeoutError:
-                self._lost = f"the engine has not answered for {spec.heartbeat_timeout_s:g} s"
-                self._stopping.set()
-                return
-            for engine, has_work in enumerate(have_work):
-                if ledger is not None and not has_work:
-                    ledger.idle(engine)
+    async def _heartbeat(self, client: AsyncMPClient, relay: Relay, ledger: Ledger | None, engine: int) -> None:
+        identity = client.core_engines[engine]
+
+        def on_answer(has_work: bool) -> None:
+            if ledger is not None and not has_work:
+                ledger.idle(engine)
+
+        heartbeat = Heartbeat(
+            self._launched.engines.processes[engine].pid,
+            ask=lambda: client._call_utility_async("has_work", engine=identity),
+            steps_since=partial(relay.steps_since, engine),
+            on_answer=on_answer,
+            on_suspicion=partial(self._suspect, relay, engine),
+        )
+        self._lose(await heartbeat.until_lost(self._spec.heartbeat_s, self._spec.heartbeat_timeout_s))
+
+    def _suspect(self, relay: Relay, engine: int, why: str | None) -> None:
+        """While an engine is suspicious no stub gets in, and the supervisor takes the models out of Triton."""
+        if why is not None:
+            log.warning("engine %d: %s", engine, why)
+            self._suspicions[engine] = why
+            relay.pause(why)
+            status.report(status.Unready(why))
+            return
+        log.info("engine %d answers again", engine)
+        del self._suspicions[engine]
+        if not self._suspicions:
+            relay.resume()
+            if self._announced is not None:
+                status.report(self._announced)
 
     def _watch_children(self, loop: asyncio.AbstractEventLoop) -> None:
         for name, sentinel in self._sentinels():
@@ -183,8 +208,14 @@ class _Host:
     def _child_ended(self, loop: asyncio.AbstractEventLoop, name: str, sentinel: int) -> None:
         loop.remove_reader(sentinel)
         if not self._stopping.is_set():
-            self._lost = f"{name} has died"
-            self._stopping.set()
+            self._lose(f"{name} has died")
+
+    def _lose(self, why: str) -> None:
+        """The supervisor hears it before the children have ended, which takes a while."""
+        log.error("%s", why)
+        self._lost = why
+        status.report(status.Unready(why))
+        self._stopping.set()
 
 
 async def _finished(client: AsyncMPClient) -> None:
@@ -207,9 +238,13 @@ async def _healthy(host: str, port: int) -> bool:
         writer.close()
 
 
-def _stop(launched: Launched) -> None:
-    """Ends the children, politely first; bounded."""
+def _stop(launched: Launched, *, politely: bool) -> None:
+    """Ends the children; bounded. What is lost is not asked: a stopped process would not hear it."""
     server = launched.openai_process
+    if not politely:
+        for pid in launched.pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGTERM)
     launched.engines.shutdown(timeout=3)

@@ -66,6 +66,7 @@ class Peer:
         self.pid = hello.pid
         self.name = hello.name
         self.address = hello.address
+        self.is_welcome = False
         self.news: list[Delta] = []
         self.requests: dict[int, list[Sequence]] = {}
         self.timers: dict[int, asyncio.TimerHandle] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from itertools import zip_longest
 from typing import Any
 
@@ -33,6 +34,8 @@ from trident.protocol.messages import (
 
 log = logging.getLogger("trident.relay")
 
+STEPS_KNOWN = 16
+
 
 class Relay:
     """One engine's side of the protocol.
@@ -52,11 +55,27 @@ class Relay:
         self._peers: dict[int, Peer] = {}
         self._sequences: dict[str, Sequence] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._paused: str | None = None
+        self._step_times: dict[int, deque[float]] = {}
 
     @property
     def running(self) -> int:
         """Sequences that the engine works on for the stubs."""
         return len(self._sequences)
+
+    def pause(self, why: str) -> None:
+        """From now on requests are refused and stubs wait for their greeting; what is in flight stays."""
+        self._paused = why
+
+    def resume(self) -> None:
+        """The engine answers again."""
+        self._paused = None
+        for peer in list(self._peers.values()):
+            self._welcome(peer)
+
+    def steps_since(self, engine: int, monotonic_s: float) -> int:
+        """How many of the engine's latest steps (at most ``STEPS_KNOWN``) were made after that."""
+        return sum(time_s > monotonic_s for time_s in self._step_times.get(engine, ()))
 
     async def serve(self, address: str) -> None:
         """Opens the door for stubs and relays until something ends it."""
@@ -115,11 +134,19 @@ class Relay:
             return  # it died while its greeting was under way
         self._peers[hello.pid] = peer
         log.info("stub %s (pid %d) is connected", hello.name, hello.pid)
-        peer.send(self._codec, self._ready)
+        self._welcome(peer)
+
+    def _welcome(self, peer: Peer) -> None:
+        if self._paused is None and not peer.is_welcome:
+            peer.is_welcome = True
+            peer.send(self._codec, self._ready)
 
     async def _submit(self, peer: Peer, submit: Submit) -> None:
         if submit.id in peer.requests:
             return  # a repeated id would end two requests at once
+        if self._paused is not None:
+            peer.send(self._codec, Rejected(submit.id, "unavailable", f"{self._paused}; try again soon"))
+            return
         peer.requests[submit.id] = []
         admitted = await self._intake.admit(submit)
         if isinstance(admitted, Rejected):
@@ -186,6 +213,7 @@ class Relay:
 
     def _deal(self, outputs: EngineCoreOutputs) -> None:
         """Sorts one step's tokens by stub and sends them off."""
+        self._step_times.setdefault(outputs.engine_index, deque(maxlen=STEPS_KNOWN)).append(outputs.timestamp)
         ledger = self._ledger
         page = ledger.step(outputs.engine_index) if ledger is not None and outputs.outputs else None
         sequences = self._sequences

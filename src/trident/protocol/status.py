@@ -14,9 +14,10 @@ FD_VARIABLE = "TRIDENT_STATUS_FD"
 
 
 class Phase(msgspec.Struct, tag="phase", frozen=True):
-    """The child is busy with this, in words for a user."""
+    """The child is busy with this, in words for a user. ``serves_stubs``: not all of it is ready, but stubs are."""
 
     text: str
+    serves_stubs: bool = False
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
@@ -24,6 +25,12 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
     facts: dict[str, Any] = {}
     pids: dict[str, int] = {}
+
+
+class Unready(msgspec.Struct, tag="unready", frozen=True):
+    """The child lives but does not serve at the moment; ``Ready`` follows when it does again."""
+
+    why: str
 
 
 class Failed(msgspec.Struct, tag="failed", frozen=True):
@@ -34,7 +41,7 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
     next_step: str
 
 
-Status = Phase | Ready | Failed
+Status = Phase | Ready | Unready | Failed
 
 LONGEST_TEXT = 600
 """Characters of each text of a ``Failed``, so that a line stays below PIPE_BUF (4096 bytes)."""

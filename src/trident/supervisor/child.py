@@ -18,6 +18,7 @@ from pathlib import Path
 from trident.errors import EngineStartFailed
 from trident.protocol import status
 from trident.supervisor import cause, die_with_parent
+from trident.supervisor.parts import Parts
 from trident.supervisor.processes import Process, identify
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,6 @@ CANNOT_START = 3
 
 KILL_WAIT_S = 10.0
 PROBE_INTERVAL_S = 0.1
-PARTS_INTERVAL_S = 0.5
-NEW_PARTS_INTERVAL_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Command:
     """How a child is run and how its readiness is known.
 
     ``is_answering`` is asked until it says yes; without it the child reports on its status pipe. ``find_parts`` names
-    the child's own processes once it is ready; the child is useless, and killed, when one of them is gone, is not
-    replaced by one of its name, and ``is_wanted`` still. ``on_end`` clears what a killed child has left.
+    the child's own processes once it is ready; the child is useless, and killed, when one of them crashes. ``on_end``
+    clears what a killed child has left.
     """
 
     name: str
@@ -45,8 +44,7 @@ class Command:
     env: Mapping[str, str]
     log_path: Path
     is_answering: Callable[[], Awaitable[bool]] | None = None
-    find_parts: Callable[[int], dict[str, int]] | None = None
-    is_wanted: Callable[[str], Awaitable[bool]] | None = None
+    find_parts: Callable[[int], dict[str, Process]] | None = None
     on_end: Callable[[], None] | None = None
 
 
@@ -60,10 +58,12 @@ class Child:
         self.process: Process | None = None
         self.exit_code: int | None = None
         self.ready: status.Ready | None = None
+        self._serves_stubs = False
         self.failed: status.Failed | None = None
         self._on_change = on_change
         self._popen: subprocess.Popen[bytes] | None = None
-        self.parts: dict[str, Process] = {}
+        self._named: dict[str, Process] = {}
+        self._found: Parts | None = None
         self._settled = asyncio.Event()
         self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,6 +86,16 @@ class Child:
     def is_ready(self) -> bool:
         """Alive and serving."""
         return self.ready is not None and self.is_alive
+
+    @property
+    def serves_stubs(self) -> bool:
+        """Ready, or so far in its start that stubs are served."""
+        return self.is_alive and (self.ready is not None or self._serves_stubs)
+
+    @property
+    def parts(self) -> dict[str, Process]:
+        """The child's own children by name."""
+        return {**self._named, **(self._found.known if self._found else {})}
 
     def start(self) -> None:
         """Starts the process in a session of its own. Call it in the main thread, or the child dies with the thread."""
@@ -185,37 +195,16 @@ class Child:
 
     def _become_ready(self, ready: status.Ready) -> None:
         self.ready = ready
-        self.parts = self._found_parts()
-        if self.command.find_parts:
-            self._tasks.append(asyncio.get_running_loop().create_task(self._watch_parts()))
+        self._named = {name: found for name, pid in ready.pids.items() if (found := identify(pid))}
+        if self.command.find_parts and self.pid:
+            self._found = Parts(self.pid, self.command.find_parts, self._on_change)
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch_parts(self._found)))
         self._settled.set()
         self._enter("ready")
 
-    async def _watch_parts(self) -> None:
-        look_again_s = time.monotonic() + NEW_PARTS_INTERVAL_S
-        while True:
-            await asyncio.sleep(PARTS_INTERVAL_S)
-            gone = {name: process for name, process in self.parts.items() if not process.is_running()}
-            if not gone and time.monotonic() < look_again_s:
-                continue
-            look_again_s = time.monotonic() + NEW_PARTS_INTERVAL_S
-            known, self.parts = self.parts, self._found_parts()
-            for name, process in gone.items():
-                if name not in self.parts and await self._is_wanted(name):
-                    self._last_words = f"killed: its {name} (pid {process.pid}) died"
-                    self._kill_group()
-                    return
-            if self.parts != known:
-                self._on_change()
-
-    async def _is_wanted(self, part: str) -> bool:
-        return self.command.is_wanted is None or await self.command.is_wanted(part)
-
-    def _found_parts(self) -> dict[str, Process]:
-        pids = dict(self.ready.pids) if self.ready else {}
-        if self.command.find_parts and self.pid:
-            pids.update(self.command.find_parts(self.pid))
-        return {name: found for name, pid in pids.items() if (found := identify(pid))}
+    async def _watch_parts(self, found: Parts) -> None:
+        self._last_words = f"killed: its {await found.until_crash()} died"
+        self._kill_group()
 
     def _read_status(self) -> None:
         assert self._status_fd is not None
@@ -232,9 +221,13 @@ class Child:
 
     def _take(self, news: status.Status | None) -> None:
         if isinstance(news, status.Phase):
+            self._serves_stubs = news.serves_stubs
             self._enter(news.text)
         elif isinstance(news, status.Ready):
             self._become_ready(news)
+        elif isinstance(news, status.Unready):
+            self.ready, self._serves_stubs = None, False
+            self._enter(f"degraded: {news.why}")
         elif isinstance(news, status.Failed):
             self.failed = news
             self._settled.set()

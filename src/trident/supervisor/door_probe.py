@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -75,8 +75,8 @@ class DoorProbe:
         await process.wait()
 
 
-def doors_of(config: Config, timeout_s: float, kept: Sequence[str] = (), unloaded: Container[str] = ()) -> Doors:
-    """The doors of a configured server, with one of each vLLM model of its repositories (``kept``)."""
+def doors_of(config: Config, timeout_s: float) -> Doors:
+    """The doors of a configured server."""
     listen = config.listen
     api_key = config.openai.get("api_key")
     return Doors(
@@ -86,9 +86,6 @@ def doors_of(config: Config, timeout_s: float, kept: Sequence[str] = (), unloade
         openai_port=listen.openai_port,
         generate_name=config.contracts.generate_name,
         recipe_name=config.contracts.recipe_name,
-        own=[name for name in config.own_models if name not in unloaded],
-        kept=[name for name in kept if name not in unloaded],
-        has_openai=config.model is not None,
         api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
         timeout_s=timeout_s,
     )

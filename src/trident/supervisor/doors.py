@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,8 +24,7 @@ MAX_TOKENS = 4
 
 
 class Doors(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to knock: at the doors of MODEL, as far as Triton's models for it are among ``own``, at one of each of the
-    repositories' vLLM models (``kept``), and at the OpenAI door if there is one."""
+    """Where to knock."""
 
     host: str
     http_port: int
@@ -36,14 +34,6 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     recipe_name: str
     api_key: str | None
     timeout_s: float
-    own: list[str]
-    kept: list[str]
-    has_openai: bool
-
-    @property
-    def names(self) -> list[str]:
-        """The doors that are asked."""
-        return list(_asked(self))
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +54,11 @@ def kserve_generate(doors: Doors) -> None:
     _expect_text(json.loads(body).get("text_output"), body)
 
 
-def kserve_generate_stream(doors: Doors, model: str | None = None) -> None:
+def kserve_generate_stream(doors: Doors) -> None:
     """Triton's generate extension, server-sent events."""
-    path = f"/v2/models/{model or doors.generate_name}/generate_stream"
-    body = _post(doors, doors.http_port, path, _generation() | {"stream": True})
+    body = _post(
+        doors, doors.http_port, f"/v2/models/{doors.generate_name}/generate_stream", _generation() | {"stream": True}
+    )
     events = [json.loads(line[len("data:") :]) for line in body.splitlines() if line.startswith("data:")]
     if error := next((event["error"] for event in events if "error" in event), None):
         raise WrongAnswer(error)
@@ -128,27 +119,20 @@ def kserve_grpc(doors: Doors) -> None:
         client.close()
 
 
-def _asked(doors: Doors) -> dict[str, Callable[[Doors], None]]:
-    asked: dict[str, Callable[[Doors], None]] = {}
-    if doors.generate_name in doors.own:
-        asked["KServe HTTP generate"] = kserve_generate
-        asked["KServe HTTP generate_stream"] = kserve_generate_stream
-        asked["KServe gRPC stream"] = kserve_grpc
-    if doors.recipe_name in doors.own:
-        asked["KServe HTTP infer"] = kserve_infer
-    if doors.has_openai:
-        asked["OpenAI completions"] = openai_completions
-    for model in doors.kept:
-        asked[f"KServe HTTP generate_stream of {model}"] = partial(kserve_generate_stream, model=model)
-    return asked
+ALL: dict[str, Callable[[Doors], None]] = {
+    "KServe HTTP generate": kserve_generate,
+    "KServe HTTP generate_stream": kserve_generate_stream,
+    "KServe HTTP infer": kserve_infer,
+    "KServe gRPC stream": kserve_grpc,
+    "OpenAI completions": openai_completions,
+}
 
 
 def knock(doors: Doors) -> Iterator[Answer]:
     """All doors at once; answers in the order in which they come."""
-    asked = _asked(doors)
-    pool = ThreadPoolExecutor(len(asked))
+    pool = ThreadPoolExecutor(len(ALL))
     try:
-        for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in asked.items()]):
+        for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in ALL.items()]):
             yield answer.result()
     finally:
         pool.shutdown(wait=False)

@@ -15,7 +15,7 @@ from trident.errors import ConfigurationError, TridentError
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
 from trident.supervisor import kept_engine, ports
 from trident.supervisor.kept_engine import KeptEngine, Order
-from trident.supervisor.state import OPENAI_OF, ChildState
+from trident.supervisor.state import ChildState
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +58,11 @@ class Keeper:
         return [state for engine in self.engines for state in engine.states]
 
     @property
-    def models(self) -> list[str]:
-        """Triton's names of the models that hold an engine."""
-        return sorted({engine.order.want.model for engine in self.engines if engine.leases})
-
-    @property
     def urls(self) -> dict[str, str]:
         """OpenAI doors of the models by name."""
         host = self._config.listen.local_host
         host = f"[{host}]" if ":" in host else host
-        return {f"{OPENAI_OF}{engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
+        return {f"OpenAI of {engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
 
     @property
     def is_lost(self) -> bool:
@@ -133,7 +128,6 @@ class Keeper:
         if engine is None:
             engine = KeptEngine(order, self._config, self._label(order), self._port(order), self._logs, self._on_change)
             self.engines.append(engine)
-            self.engines.sort(key=lambda engine: engine.label)
             self._starts[engine] = asyncio.ensure_future(self._start(engine))
         engine.leases += 1
         return engine
@@ -152,7 +146,7 @@ class Keeper:
         engine.leases -= 1
         if linger and self._linger_s and not engine.leases:
             await asyncio.sleep(self._linger_s)
-        while not engine.leases and self._is_withdrawn(engine.order.want.model):  # noqa: ASYNC110
+        while not engine.leases and self._is_withdrawn(engine.order.want.model):
             await asyncio.sleep(WITHDRAWN_S)
         if not engine.leases and not engine.is_ending:
             await self._end(engine)

@@ -9,10 +9,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from msgspec.structs import replace as replace_fields
 
 from trident import engine_command
 from trident.config import paths
@@ -68,11 +66,6 @@ def order(want: Want, config: Config) -> Order:
     return Order(want, asked, os.fspath(found.path), env)
 
 
-def _openai(config: Config) -> dict[str, Any]:
-    """The OpenAI server's arguments are MODEL's where there is one; the key protects every door."""
-    return {name: value for name, value in config.openai.items() if config.model is None or name == "api_key"}
-
-
 class KeptEngine:
     """One engine host in a run folder of its own. ``label`` names it in status and logs; ``leases`` counts its stubs.
 
@@ -94,7 +87,6 @@ class KeptEngine:
                 "name": f"{config.name}/engines/{label}",
                 "model": order.model_path,
                 "engine": order.asked.engine,
-                "openai": _openai(config),
                 "listen": config.listen.model_copy(update={"openai_port": port}),
             }
         )
@@ -136,9 +128,9 @@ class KeptEngine:
         self._directory.acquire()
         order = self.order
         model = ResolvedModel(Path(order.model_path), order.want.model, "folder")
-        told = engine_command.spec(self._config, model, order.env)
-        lora_dir = told.lora_dir if order.asked.engine.get("enable_lora") else None
-        spec = replace_fields(told, model_path=order.model_path, loras=order.asked.loras, lora_dir=lora_dir)
+        spec = msgspec.structs.replace(
+            engine_command.spec(self._config, model, order.env), model_path=order.model_path, loras=order.asked.loras
+        )
         command = engine_host.command(
             self._config, spec, order.env, name=f"engine {self.label}", log_path=self._log_path
         )

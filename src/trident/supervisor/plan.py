@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -13,10 +12,13 @@ import trident
 from trident.config import paths
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken
-from trident.supervisor import shared_memory, stubs, triton_scratch
+from trident.supervisor import shared_memory, triton_scratch
 from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
+from trident.supervisor.processes import children_of
 from trident.supervisor.reach import http_status
+from trident.supervisor.shelf import ControlShelf, FolderShelf, Shelf
+from trident.triton import repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them. At
-    ``keeper`` the stubs of the user's repositories get their engines; ``follow_repositories`` takes over what changes
-    there, for clients who load models."""
+    """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them.
+
+    ``models`` are, by the name of a child, those that tritonserver can serve only with it; ``shelf`` takes them out.
+    """
 
     children: list[Command]
     doors: DoorProbe | None = None
-    keeper: Path | None = None
-    follow_repositories: Callable[[], None] | None = None
+    shelf: Shelf | None = None
+    models: dict[str, tuple[str, ...]] = field(default_factory=dict)
     model: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ class Planner(Protocol):
 class RealPlanner:
     """vLLM's engine host and tritonserver. Raises EnvironmentBroken when one of them is not installed."""
 
-    def __init__(self, config: Config, model: ResolvedModel | None) -> None:
+    def __init__(self, config: Config, model: ResolvedModel) -> None:
         from trident.triton import command as triton_command
 
         self._config = config
@@ -61,25 +64,20 @@ class RealPlanner:
     def __call__(self, logs: Path) -> Plan:
         from trident.runtime.control_env import triton_install
         from trident.runtime.engine_env import engine_env
-        from trident.triton import repository, shadow
 
         env = engine_env(self._config.runtime.engine_build, paths.data_dir())
         if env is None:
             raise EnvironmentBroken("vLLM is not installed", "the engine environment is missing", "run: trident setup")
-        model = self._model
-        engines = [self._engine(logs, env, model)] if model else []
-        repositories = self._config.repositories
-        keeper = self._config.sockets_dir / "keeper.sock" if repositories.model_repository else None
-        follow = None
-        if keeper and repositories.model_control_mode == "explicit":
-            follow = partial(shadow.follow, self._config, repository.place(self._config))
-        triton = self._triton(logs, triton_install(paths.data_dir()), env, keeper)
+        engine, relay = self._engine(logs, env)
+        folder = repository.write(self._config, [relay], env.build)
+        shelf = self._shelf(folder)
+        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf)
         return Plan(
-            children=[*engines, triton],
+            children=[engine, triton],
             doors=DoorProbe(),
-            keeper=keeper,
-            follow_repositories=follow,
-            model={"name": model.name, "path": str(model.path), "source": model.source} if model else {},
+            shelf=shelf,
+            models={engine.name: self._config.contracts.names},
+            model={"name": self._model.name, "path": str(self._model.path), "source": self._model.source},
             versions={
                 "trident": trident.__version__,
                 "vllm": f"{env.vllm_version} ({env.build})",
@@ -87,42 +85,45 @@ class RealPlanner:
             },
         )
 
-    def _engine(self, logs: Path, env: EngineEnv, model: ResolvedModel) -> Command:
+    def _engine(self, logs: Path, env: EngineEnv) -> tuple[Command, str]:
         from trident import engine_command
         from trident.supervisor import engine_host
 
-        spec = engine_command.spec(self._config, model, env)
-        return engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
+        spec = engine_command.spec(self._config, self._model, env)
+        command = engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
+        return command, spec.relay_address
 
-    def _triton(self, logs: Path, install: TritonInstall, env: EngineEnv, keeper: Path | None) -> Command:
-        from trident import engine_command
+    def _triton(self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf) -> Command:
+        from trident.runtime.control_env import STUB_NAME
         from trident.triton import command as triton_command
-        from trident.triton import repository
 
         listen = self._config.listen
-        relays = [engine_command.relay_address(self._config)]
-        folder = self._plain(repository.write(self._config, relays, env.build))
         install = replace(install, backend_dir=self._plain(install.backend_dir))
         started = time.time()
 
         def clear() -> None:
             shared_memory.remove(triton_command.shm_prefix(self._config))
             triton_scratch.remove(started)
+            shelf.triton_ended()
 
         async def is_answering() -> bool:
             return await http_status(listen.local_host, listen.http_port, "/v2/health/ready") == 200
 
-        parts = stubs.Parts(listen.local_host, listen.http_port)
         return Command(
             name="tritonserver",
-            argv=triton_command.argv(self._config, install, folder),
-            env=triton_command.environment(install, keeper),
+            argv=triton_command.argv(self._config, install, self._plain(folder)),
+            env=triton_command.environment(install),
             log_path=logs / "triton.log",
             is_answering=is_answering,
-            find_parts=parts.find,
-            is_wanted=parts.is_wanted,
+            find_parts=partial(children_of, command=STUB_NAME, name="stub"),
             on_end=clear,
         )
+
+    def _shelf(self, folder: Path) -> Shelf:
+        listen = self._config.listen
+        if self._config.triton.model_control_mode == "explicit":
+            return ControlShelf(listen.local_host, listen.http_port)
+        return FolderShelf(listen.local_host, listen.http_port, folder)
 
     def _plain(self, folder: Path) -> Path:
         """The folder under a path that may stand in a shell command without quotes, which tritonserver does not set."""

@@ -13,12 +13,10 @@ from trident.config.models import Config
 from trident.errors import EngineStartFailed, TridentError
 from trident.supervisor import log_file, ports, signals
 from trident.supervisor.door_probe import doors_of
-from trident.supervisor.doors import Answer
+from trident.supervisor.doors import ALL, Answer
 from trident.supervisor.group import Group
-from trident.supervisor.keeper import Keeper
 from trident.supervisor.plan import Plan, Planner
 from trident.supervisor.processes import Process, identify
-from trident.supervisor.reach import http_json
 from trident.supervisor.run_directory import RunDirectory
 from trident.supervisor.state import DoorState, ErrorState, ServerPhase, ServerState
 
@@ -26,9 +24,6 @@ log = logging.getLogger(__name__)
 
 DOOR_TIMEOUT_S = 120.0
 DOOR_RETRY_S = 5.0
-FOLLOW_S = 1.0
-LINGER_S = 60.0
-"""An engine of the user's repositories waits so long for the stubs of a new tritonserver."""
 
 
 class Server:
@@ -41,7 +36,6 @@ class Server:
         self._directory = RunDirectory(config, planner.shm_prefix)
         self._plan = Plan([])
         self._group: Group | None = None
-        self._keeper: Keeper | None = None
         self._phase: ServerPhase = "starting"
         self._started = self._since = time.time()
         self._note = ""
@@ -56,7 +50,7 @@ class Server:
     async def run(self) -> None:
         """Serves until SIGINT, SIGTERM or SIGHUP; a second one forces. Raises TridentError when it cannot start, or
         when it has failed; in both cases everything has been stopped and removed before."""
-        ports.probe(self._config)
+        ports.probe(self._config.listen)
         self._directory.acquire()
         try:
             with log_file.writing(self._directory.logs), signals.taken(self._take_signal):
@@ -75,9 +69,6 @@ class Server:
     async def _serve(self) -> None:
         self._plan = self._planner(self._directory.logs)
         self._group = Group(self._plan.children, self._config.supervision, self._changed)
-        if self._plan.keeper is not None:
-            self._keeper = Keeper(self._config, self._directory.logs, self._changed, linger_s=LINGER_S)
-            await self._keeper.listen(self._plan.keeper)
         self._enter("starting")
         if await self._unless_stopped(self._start(self._group)):
             await self._unless_stopped(self._watch(self._group))
@@ -90,35 +81,22 @@ class Server:
         self._enter("ready")
 
     async def _watch(self, group: Group) -> None:
-        beside = [asyncio.ensure_future(self._follow_health(group))]
-        if self._plan.follow_repositories is not None:
-            beside.append(asyncio.ensure_future(self._follow_repositories(self._plan.follow_repositories)))
+        doors = asyncio.ensure_future(self._follow_health(group))
         try:
             await group.watch()
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-
-    async def _follow_repositories(self, follow: Callable[[], None]) -> None:
-        """A client may load what the user has put into his repository since the start."""
-        complaint = ""
-        while True:
-            await asyncio.sleep(FOLLOW_S)
-            try:
-                await asyncio.to_thread(follow)
-            except (TridentError, OSError) as error:
-                if complaint != str(error):
-                    complaint = str(error)
-                    log.warning("the repositories cannot be followed: %s", complaint)
+            doors.cancel()
+            await asyncio.gather(doors, return_exceptions=True)
 
     async def _follow_health(self, group: Group) -> None:
         """After a restart the server is ready again only when every door has answered again."""
         while True:
-            await self._until(lambda: not self._is_whole(group))
+            await self._until(lambda: not group.is_ready)
             self._enter("degraded")
             while self._phase == "degraded":
-                await self._until(lambda: self._is_whole(group))
+                await self._until(lambda: group.is_ready)
+                if self._plan.shelf:
+                    await self._plan.shelf.until_returned(DOOR_TIMEOUT_S)
                 try:
                     await self._knock()
                 except EngineStartFailed as error:
@@ -126,29 +104,16 @@ class Server:
                     self._changed()
                     await asyncio.sleep(DOOR_RETRY_S)
                 else:
-                    if self._is_whole(group):
+                    if group.is_ready:
                         self._enter("ready")
 
-    def _is_whole(self, group: Group) -> bool:
-        return group.is_ready and not (self._keeper is not None and self._keeper.is_lost)
-
     async def _knock(self) -> None:
-        timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
-        kept = self._keeper.models if self._keeper else []
-        doors = doors_of(self._config, timeout_s, kept, await self._unloaded())
-        self._doors = {name: DoorState(name=name, ok=False) for name in doors.names}
-        if self._plan.doors is None or not self._doors:
+        if self._plan.doors is None:
             return
+        self._doors = {name: DoorState(name=name, ok=False) for name in ALL}
         self._changed()
-        await self._plan.doors.run(doors, self._take_answer)
-
-    async def _unloaded(self) -> set[str]:
-        """Models that a client has unloaded, so that nobody expects an answer of them."""
-        if self._config.repositories.model_control_mode != "explicit":
-            return set()
-        listen = self._config.listen
-        _, index = await http_json(listen.local_host, listen.http_port, "/v2/repository/index", {})
-        return {model["name"] for model in index or [] if model.get("reason") == "unloaded"}
+        timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
+        await self._plan.doors.run(doors_of(self._config, timeout_s), self._take_answer)
 
     def _take_answer(self, answer: Answer) -> None:
         log.info("%s: %s in %.3f s", answer.name, answer.why or "answered", answer.seconds)
@@ -176,8 +141,6 @@ class Server:
             await self._plan.doors.close()
         if self._group:
             await self._group.stop(self._force)
-        if self._keeper:
-            await self._keeper.stop(self._force)
         self._enter("stopped" if self._is_clean else "failed")
 
     def _take_signal(self, name: str) -> None:
@@ -198,7 +161,20 @@ class Server:
         except OSError as error:  # a full disk must not end a server that works, nor keep it from being stopped
             log.error("state.json cannot be written: %s", error)
         self._on_change(state)
+        self._tend_shelf()
         self._change.set()
+
+    def _tend_shelf(self) -> None:
+        """A model whose engine is lost leaves tritonserver, and comes back with the engine."""
+        shelf, group = self._plan.shelf, self._group
+        if shelf is None or group is None or self._phase not in ("ready", "degraded"):
+            return  # tritonserver starts with all, and their stubs wait
+        for member in group.members:
+            models = self._plan.models.get(member.command.name, ())
+            if member.child.serves_stubs:
+                shelf.restore(models)
+            else:
+                shelf.withdraw(models, member.child.phase)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -216,12 +192,9 @@ class Server:
             phase=self._phase,
             since=self._since,
             note=self._note,
-            children=[
-                *(member.state for member in (self._group.members if self._group else [])),
-                *(self._keeper.states if self._keeper else []),
-            ],
+            children=[member.state for member in self._group.members] if self._group else [],
             doors=list(self._doors.values()),
-            urls=urls(self._config) | (self._keeper.urls if self._keeper else {}),
+            urls=urls(self._config),
             model=self._plan.model,
             versions=self._plan.versions,
             error=self._error,
@@ -232,13 +205,12 @@ def urls(config: Config) -> dict[str, str]:
     """Where clients on this machine find each door."""
     listen = config.listen
     host = f"[{listen.local_host}]" if ":" in listen.local_host else listen.local_host
-    all_of_them = {
+    return {
         "KServe HTTP": f"http://{host}:{listen.http_port}",
         "KServe gRPC": f"{host}:{listen.grpc_port}",
         "Triton metrics": f"http://{host}:{listen.metrics_port}/metrics",
         "OpenAI": f"http://{host}:{listen.openai_port}/v1",
     }
-    return {door: url for door, url in all_of_them.items() if door in config.ports}
 
 
 def _error_state(error: TridentError) -> ErrorState:

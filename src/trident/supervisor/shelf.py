@@ -11,6 +11,7 @@ import abc
 import asyncio
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,12 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
 RETRY_S = 0.5
+_STAND_IN = """\
+name: {name}
+backend: "none, as its engine is lost and not back yet"
+max_batch_size: 0
+"""
+
 LOAD_TIMEOUT_S = 60.0
 """A model is restored when its engine answers, so a load takes as long as stubs take to start."""
 
@@ -72,6 +79,10 @@ class Shelf(abc.ABC):
         return await http_status(self._host, self._http_port, f"/v2/models/{quote(model)}/ready")
 
     @abc.abstractmethod
+    def triton_ended(self) -> None:
+        """Call it before tritonserver starts again."""
+
+    @abc.abstractmethod
     def _carry_out(self, model: str) -> None:
         """Its place has changed."""
 
@@ -79,23 +90,57 @@ class Shelf(abc.ABC):
 class FolderShelf(Shelf):
     """For a tritonserver that polls ``repository``: a model's folder, or the link to it, is renamed out of there.
 
-    It is seen at the next poll, or when a load under way has ended. A model is loaded anew whenever something in its
-    folder gets younger, so Python's cache of its ``model.py`` must be there before tritonserver starts.
+    It is seen at the next poll, or when a load under way has ended. Then a folder that cannot be loaded takes its
+    place: the index says why the model is away, and the server as a whole is not ready. A model is loaded anew whenever
+    something in its folder gets younger, so Python's cache of its ``model.py`` must be there from the beginning.
     """
 
     def __init__(self, host: str, http_port: int, repository: Path) -> None:
         super().__init__(host, http_port)
         self._repository = repository
-        self._aside = repository.with_name("withdrawn")
+        self._aside = _made_afresh(repository.with_name("withdrawn"))
+        self._stand_ins = _made_afresh(repository.with_name("stand-ins"))
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def triton_ended(self) -> None:
+        """Removes what it would refuse to start with; that comes back when it runs."""
+        for model in self._withdrawn:
+            self._remove_stand_in(model)
+            self._tasks[model] = asyncio.ensure_future(self._stand_in(model))
 
     def _carry_out(self, model: str) -> None:
-        places = self._repository / model, self._aside / model
-        old, new = places if model in self._withdrawn else reversed(places)
+        inside, aside = self._repository / model, self._aside / model
         try:
-            self._aside.mkdir(exist_ok=True)
-            old.rename(new)
+            if model in self._withdrawn:
+                inside.rename(aside)
+                self._tasks[model] = asyncio.ensure_future(self._stand_in(model))
+            else:
+                self._remove_stand_in(model)
+                aside.rename(inside)
         except OSError as error:
-            log.error("%s cannot be moved: %s", old, error)
+            log.error("%s cannot be moved: %s", model, error)
+
+    async def _stand_in(self, model: str) -> None:
+        # A folder that takes the place at once would be taken for a new version, and the old one be served on.
+        while await self._readiness(model) in (200, None):  # noqa: ASYNC110 - another process: nothing to wait on
+            await asyncio.sleep(LOOK_S)
+        folder = _made_afresh(self._stand_ins / model)
+        (folder / "1").mkdir()
+        (folder / "config.pbtxt").write_text(_STAND_IN.format(name=json.dumps(model)), encoding="utf-8")
+        folder.rename(self._repository / model)
+
+    def _remove_stand_in(self, model: str) -> None:
+        if task := self._tasks.pop(model, None):
+            task.cancel()
+        inside = self._repository / model
+        if inside.exists():
+            inside.rename(_made_afresh(self._stand_ins / model))
+
+
+def _made_afresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 class ControlShelf(Shelf):
@@ -114,6 +159,9 @@ class ControlShelf(Shelf):
     def _carry_out(self, model: str) -> None:
         if model not in self._tasks:
             self._tasks[model] = asyncio.ensure_future(self._follow(model))
+
+    def triton_ended(self) -> None:
+        """It loads all its models when it starts."""
 
     async def _follow(self, model: str) -> None:
         while (model in self._withdrawn) != (model in self._unloaded):

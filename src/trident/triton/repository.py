@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,6 @@ import msgspec
 
 from trident.config.models import Config
 from trident.protocol.spec import StubSpec
-from trident.triton import shadow
 from trident.triton.stub import contract
 
 RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
@@ -42,26 +42,13 @@ __all__ = ["TritonPythonModel"]
 """
 
 
-def place(config: Config) -> Path:
-    """The repository of a server."""
-    return config.run_dir / "repository"
-
-
 def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> Path:
-    """Makes ``repository`` in the run directory afresh and returns it: our models, and links to the user's.
+    """Makes ``repository`` in the run directory afresh and returns it.
 
-    ``relays`` are the addresses of the engine hosts, ``build`` the engine's. Raises ConfigurationError.
+    ``relays`` are the addresses of the engine hosts, ``build`` the engine's.
     """
-    repository = place(config)
+    repository = config.run_dir / "repository"
     shutil.rmtree(repository, ignore_errors=True)
-    repository.mkdir(parents=True)
-    shadow.follow(config, repository)
-    if config.model is not None:
-        _write_own(repository, config, relays, build)
-    return repository
-
-
-def _write_own(repository: Path, config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> None:
     contracts = config.contracts
     defaults = {
         "max_tokens": contracts.recipe_max_tokens,
@@ -83,6 +70,7 @@ def _write_own(repository: Path, config: Config, relays: list[str], build: Liter
     _write_model(repository, contracts.infer_name, contract.GENERATE, stub, (count + 1) // 2)
     recipe = msgspec.structs.replace(stub, defaults=defaults)
     _write_model(repository, contracts.recipe_name, contract.RECIPE, recipe, count)
+    return repository
 
 
 def _write_model(
@@ -100,7 +88,10 @@ def _write_model(
         spec=json.dumps(msgspec.json.encode(stub).decode(), ensure_ascii=True),
     )
     (repository / name / "config.pbtxt").write_text(text, encoding="utf-8")
-    (version / "model.py").write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+    module = version / "model.py"
+    module.write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+    # The stub would do it, and a tritonserver that polls would take the younger folder for another model.
+    py_compile.compile(os.fspath(module), doraise=True)
 
 
 def _tensors(tensors: tuple[contract.TensorSpec, ...]) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import supervisor_fakes as fakes
 
 from trident.errors import EngineStartFailed
 from trident.supervisor.child import Child
+from trident.supervisor.processes import children_of
 
 
 def ignore() -> None:
@@ -150,16 +152,43 @@ def test_children_of_a_child_die_with_it(tmp_path: Path) -> None:
     fakes.run(scenario())
 
 
-def test_child_whose_vital_part_dies_is_killed(tmp_path: Path) -> None:
-    parts: dict[str, int] = {}
+def test_child_whose_vital_part_dies_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trident.supervisor.parts.LOOK_S", 0.02)
 
     async def scenario() -> None:
-        child = Child(fakes.command(tmp_path, GRANDCHILD + "signal.pause()", find_parts=lambda _: parts), ignore)
+        find = partial(children_of, command="time.sleep(60)", name="stub")
+        child = Child(fakes.command(tmp_path, GRANDCHILD + "signal.pause()", find_parts=find), ignore)
         child.start()
         await child.wait_until_ready(10)
-        os.kill(child.parts["engine core"].pid, signal.SIGKILL)
+        await fakes.until(lambda: "stub 1" in child.parts)
+        os.kill(child.parts["stub 1"].pid, signal.SIGKILL)
         await asyncio.wait_for(child.wait(), 5)
-        assert child.phase.startswith("killed: its engine core (pid ")
+        assert child.phase.startswith("killed: its stub 1 (pid ")
+
+    fakes.run(scenario())
+
+
+ENDS_ITS_PART = """
+def end(*_):
+    grandchild.kill(); grandchild.wait()
+signal.signal(signal.SIGUSR1, end)
+"""
+
+
+def test_child_may_end_a_part_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trident.supervisor.parts.LOOK_S", 0.02)
+
+    async def scenario() -> None:
+        find = partial(children_of, command="time.sleep(60)", name="stub")
+        child = Child(fakes.command(tmp_path, ENDS_ITS_PART + GRANDCHILD + "time.sleep(60)", find_parts=find), ignore)
+        child.start()
+        await child.wait_until_ready(10)
+        await fakes.until(lambda: "stub 1" in child.parts)
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGUSR1)
+        await fakes.until(lambda: "stub 1" not in child.parts)
+        assert child.is_ready
+        await child.stop(5, asyncio.Event())
 
     fakes.run(scenario())
 
@@ -172,7 +201,7 @@ signal.signal(signal.SIGTERM, stop)
 
 
 def test_child_that_stops_may_end_its_parts_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trident.supervisor.child.PARTS_INTERVAL_S", 0.02)
+    monkeypatch.setattr("trident.supervisor.parts.LOOK_S", 0.02)
     cleared: list[bool] = []
     body = STOPS_ITS_PART_FIRST + GRANDCHILD + "time.sleep(60)"
 

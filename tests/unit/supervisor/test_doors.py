@@ -56,9 +56,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
         recipe_name="qwen3_vllm",
         api_key=None,
         timeout_s=5,
-        own=["generate", "qwen3_vllm"],
-        kept=[],
-        has_openai=True,
     )
     server.shutdown()
     server.server_close()

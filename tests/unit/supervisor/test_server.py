@@ -19,7 +19,8 @@ from trident.supervisor.state import ServerState
 
 
 def config(**supervision: float) -> Config:
-    free = {f"{door}_port": fakes.free_port() for door in ("http", "grpc", "metrics", "openai")}
+    doors = ("http_port", "grpc_port", "metrics_port", "openai_port")
+    free = dict(zip(doors, fakes.free_ports(4), strict=True))
     return Config.model_validate({"listen": free, "supervision": {"stop_timeout_s": 5, **supervision}})
 
 

@@ -68,14 +68,36 @@ def names(folder: Path) -> set[str]:
 
 
 def test_withdrawn_folder_leaves_the_repository_and_comes_back(repository: Path) -> None:
-    shelf = FolderShelf("127.0.0.1", 1, repository)
-    for _ in range(2):
-        shelf.withdraw(["a"], "its engine is lost")
-    assert names(repository) == {"b"} and shelf.holds("a") and not shelf.holds("b")
-    for _ in range(2):
-        shelf.restore(["a", "b"])
-    assert names(repository) == {"a", "b"} and (repository / "a").is_symlink()
-    assert shelf.holds("a"), "until tritonserver has loaded it"
+    async def scenario() -> None:
+        shelf = FolderShelf("127.0.0.1", 1, repository)
+        for _ in range(2):
+            shelf.withdraw(["a"], "its engine is lost")
+        assert names(repository) == {"b"} and shelf.holds("a") and not shelf.holds("b")
+        for _ in range(2):
+            shelf.restore(["a", "b"])
+        assert names(repository) == {"a", "b"} and (repository / "a").is_symlink()
+        assert shelf.holds("a"), "until tritonserver has loaded it"
+
+    fakes.run(scenario())
+
+
+def test_place_of_a_withdrawn_folder_is_taken_once_triton_has_let_go(repository: Path) -> None:
+    async def scenario() -> None:
+        async with FakeTriton("a", "b") as triton:
+            shelf = FolderShelf("127.0.0.1", triton.port, repository)
+            shelf.withdraw(["a"], "its engine is lost")
+            await asyncio.sleep(0.3)  # what must not happen has no event
+            assert names(repository) == {"b"}, "it would be taken for a new version of the model"
+            triton.ready.discard("a")
+            await fakes.until(lambda: names(repository) == {"a", "b"})
+            assert "its engine is lost" in (repository / "a" / "config.pbtxt").read_text()
+            shelf.triton_ended()
+            assert names(repository) == {"b"}, "tritonserver does not start with a model that cannot be loaded"
+            await fakes.until(lambda: names(repository) == {"a", "b"})
+            shelf.restore(["a"])
+            assert (repository / "a").is_symlink()
+
+    fakes.run(scenario())
 
 
 def test_model_is_held_until_triton_calls_it_ready(repository: Path) -> None:
