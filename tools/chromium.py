@@ -1,0 +1,134 @@
+"""Debian's headless Chromium by its ChromeDriver, without a network: for the report's test and its screenshot.
+
+    python tools/chromium.py REPORT.html PICTURE.png [--dark] [--width PIXELS] [--height PIXELS]
+
+The W3C WebDriver protocol is plain JSON over HTTP, so httpx is all it takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_TIMEOUT_S = 30.0
+FLAGS = (
+    "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
+    # A name is never found and an address never reached.
+    "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9",
+)  # fmt: skip
+
+
+def missing() -> str | None:
+    """Why no browser can be started here, or None."""
+    absent = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"{' and '.join(absent)} not installed: apt-get install chromium chromium-driver" if absent else None
+
+
+class Browser:
+    """One window."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self._http = httpx.Client(base_url=address, timeout=START_TIMEOUT_S, trust_env=False)
+        arguments = [*FLAGS, f"--user-data-dir={folder}"]
+        if os.geteuid() == 0:
+            arguments.append("--no-sandbox")
+        options = {"args": arguments, "binary": shutil.which("chromium")}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        opened = self._http.post("/session", json={"capabilities": {"alwaysMatch": wanted}})
+        opened.raise_for_status()
+        self._session = f"/session/{opened.json()['value']['sessionId']}"
+
+    def open(self, page: Path) -> None:
+        """Waits until the page is loaded."""
+        self._post("/url", url=page.resolve().as_uri())
+
+    def run(self, script: str) -> Any:
+        """The value that the function body ``script`` returns."""
+        return self._post("/execute/sync", script=script, args=[])
+
+    def console(self) -> list[str]:
+        """What has been written to the console since the last call."""
+        return [f"{entry['level']} {entry['message']}" for entry in self._post("/se/log", type="browser")]
+
+    def look(self, *, width: int, height: int, dark: bool = False) -> None:
+        """The size of the window in CSS pixels, and the colours that the user prefers."""
+        self._cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._cdp("Emulation.setEmulatedMedia", features=[feature])
+
+    def screenshot(self, target: Path) -> None:
+        """What the window shows, as a PNG."""
+        target.write_bytes(base64.b64decode(self._cdp("Page.captureScreenshot", format="png")["data"]))
+
+    def close(self) -> None:
+        self._http.delete(self._session)
+        self._http.close()
+
+    def _cdp(self, command: str, **parameters: Any) -> Any:
+        return self._post("/goog/cdp/execute", cmd=command, params=parameters)
+
+    def _post(self, path: str, **content: Any) -> Any:
+        answer = self._http.post(self._session + path, json=content)
+        if answer.is_error:
+            raise RuntimeError(f"ChromeDriver refused {path}: {answer.text[:500]}")
+        return answer.json()["value"]
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser with a profile of its own; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=os.environ | {"TMPDIR": folder},
+        )  # fmt: skip
+        try:
+            opened = Browser(f"http://127.0.0.1:{_port(process)}", Path(folder) / "profile")
+            try:
+                yield opened
+            finally:
+                opened.close()
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT_S)
+            assert process.stdout
+            process.stdout.close()
+
+
+def _port(process: subprocess.Popen[str]) -> int:
+    """From the line by which ChromeDriver says that it listens; it ends, and so does its output, if it cannot."""
+    assert process.stdout
+    for line in process.stdout:
+        if match := re.search(r"started successfully on port (\d+)", line):
+            return int(match[1])
+    raise RuntimeError("ChromeDriver ended before it listened")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A picture of a page.")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--width", type=int, default=1180)
+    parser.add_argument("--height", type=int, default=1500)
+    given = parser.parse_args()
+    with browser() as window:
+        window.look(width=given.width, height=given.height, dark=given.dark)
+        window.open(given.page)
+        window.screenshot(given.picture)
+
+
+if __name__ == "__main__":
+    main()
