@@ -32,6 +32,11 @@ def percent(share: float | None) -> str:
     return f"{figure(100 * share)} %"
 
 
+def change(share: float | None) -> str:
+    """A change as a share of what it was, with its sign: +2.5 %."""
+    return NOT_KNOWN if share is None or not math.isfinite(share) else f"{100 * share:+.1f} %"
+
+
 def _plain(value: float, digits: int) -> str:
     """Without an exponent and without zeros that say nothing."""
     text = f"{value:.{digits}g}"

@@ -38,9 +38,9 @@ def verdict(tone: Tone, title: str, text: str, reasons: Sequence[str] = ()) -> E
     return element("div", element("b", title), text, listed, class_=f"verdict {tone}", role="note")
 
 
-def figures(plots: Sequence[Plot]) -> Element:
-    """Plots side by side where there is room, each with its figures below."""
-    return element("div", *(_figure(plot) for plot in plots), class_="plots")
+def figures(plots: Sequence[Plot], *beside: Element) -> Element:
+    """Plots side by side where there is room, each with its figures below; then what else belongs there."""
+    return element("div", *(_figure(plot) for plot in plots), *beside, class_="plots")
 
 
 def _figure(plot: Plot) -> Element:

@@ -76,6 +76,7 @@ p { margin: 6px 0; max-width: 78ch; overflow-wrap: anywhere; }
 .bad > b, td.bad { color: var(--bad); } .warn > b, td.warn { color: var(--warn); }
 .verdict ul { margin: 4px 0 0; padding-left: 20px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 14px; }
+.plots > * { min-width: 0; }
 figure { margin: 0; background: var(--surface); border: 1px solid var(--grid); border-radius: 6px; padding: 10px;
   min-width: 0; }
 figure svg { display: block; width: 100%; height: auto; }
