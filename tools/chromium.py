@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +52,13 @@ class Browser:
         self._session = f"/session/{opened.json()['value']['sessionId']}"
 
     def open(self, page: Path) -> None:
-        """Waits until the page is loaded."""
+        """Waits until the page is loaded: the first answer may come while it is still being read."""
         self._post("/url", url=page.resolve().as_uri())
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.run("return document.readyState") != "complete":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{page} was not loaded within {START_TIMEOUT_S:g} s")
+            time.sleep(0.02)
 
     def run(self, script: str) -> Any:
         """The value that the function body ``script`` returns."""

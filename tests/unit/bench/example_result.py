@@ -21,9 +21,11 @@ SECOND_NS = 1_000_000_000
 
 
 def write_example(
-    path: Path, *, seed: int = 0, concurrencies: tuple[int, ...] = (1, 4, 16), requests: int = 120
-) -> Result:
-    """A sweep over ``concurrencies``; latencies grow with them, 2 % of the requests fail at the highest."""
+    path: Path, *, seed: int = 0, concurrencies: tuple[int, ...] = (1, 4, 16), requests: int = 120,
+    error_share: float = 0.02, slowdown: float = 1.0, send_lag_ms: float = 0.04, model: str = "demo",
+) -> Result:  # fmt: skip
+    """A sweep over ``concurrencies``; latencies grow with them, and ``error_share`` of the requests fail at the
+    highest. ``slowdown`` is a factor on the time of each token; ``send_lag_ms`` is the client's own, on average."""
     rows: list[RequestRow] = []
     arrivals: list[np.ndarray] = []
     points = []
@@ -31,7 +33,10 @@ def write_example(
     for index, concurrency in enumerate(concurrencies):
         rng = np.random.default_rng((seed, index))
         worst = index == len(concurrencies) - 1
-        own, times = _requests(rng, index, concurrency, requests, begin_ns, error_share=0.02 if worst else 0.0)
+        own, times = _requests(
+            rng, index, concurrency, requests, begin_ns, error_share=error_share if worst else 0.0, slowdown=slowdown,
+            send_lag_ms=send_lag_ms,
+        )  # fmt: skip
         points.append(_point(index, concurrency, own, times, rng))
         begin_ns = max(row.end_ns for row in own) + SECOND_NS
         rows += own
@@ -51,7 +56,7 @@ def write_example(
             kernel="Linux 6.1",
             python="3.11.7",
         ),
-        target=Target(api="openai-chat", url="http://127.0.0.1:9000/v1/chat/completions", model="demo"),
+        target=Target(api="openai-chat", url="http://127.0.0.1:9000/v1/chat/completions", model=model),
         workload=Workload(seed=seed, nonce="example"),
         stop=StopRules(num_requests=requests),
         slos=SLOS,
@@ -74,16 +79,17 @@ def write_example(
 
 
 def _requests(
-    rng: np.random.Generator, point: int, concurrency: int, requests: int, begin_ns: int, *, error_share: float
-) -> tuple[list[RequestRow], list[np.ndarray]]:
+    rng: np.random.Generator, point: int, concurrency: int, requests: int, begin_ns: int, *, error_share: float,
+    slowdown: float, send_lag_ms: float,
+) -> tuple[list[RequestRow], list[np.ndarray]]:  # fmt: skip
     free_ns = np.full(concurrency, begin_ns, np.int64)
     rows, arrivals = [], []
     for request in range(requests + concurrency):
         slot = int(np.argmin(free_ns))
         scheduled_ns = int(free_ns[slot])
-        sent_ns = scheduled_ns + int(rng.gamma(2, 20_000))
+        sent_ns = scheduled_ns + int(rng.gamma(2, 5e5 * send_lag_ms))
         ttft_ns = int(1e6 * rng.lognormal(np.log(20 + 3 * concurrency), 0.3))
-        gaps_ns = (1e6 * rng.gamma(20, (8 + concurrency) / 20, OUTPUT_TOKENS - 1)).astype(np.int64)
+        gaps_ns = (1e6 * rng.gamma(20, slowdown * (8 + concurrency) / 20, OUTPUT_TOKENS - 1)).astype(np.int64)
         times = sent_ns + ttft_ns + np.concatenate([[0], np.cumsum(gaps_ns)])
         failed = bool(rng.random() < error_share)
         times = times[:5] if failed else times

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from trident.bench import recorded
 from trident.bench.recorded import Recorded
-from trident.bench.report import page, png, summary
-from trident.bench.report.definitions import definitions
+from trident.bench.report import definitions, page, png, summary
 from trident.bench.report.frame import Plot
 from trident.bench.report.load_plots import load_plots
 from trident.bench.report.markup import Element, element
@@ -44,7 +43,7 @@ def html(run: Recorded) -> str:
         ]
     parts += [
         page.section("Conditions", page.card(summary.conditions(run))),
-        page.section("Definitions", page.card(page.terms(definitions())), _how_to_read()),
+        page.section("Definitions", page.card(page.terms(definitions.formulas())), _how_to_read()),
     ]
     return page.page(summary.title(result), parts)
 

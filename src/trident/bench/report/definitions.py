@@ -19,7 +19,7 @@ METRICS: Mapping[str, str] = {
 }
 
 
-def definitions() -> list[tuple[str, str]]:
+def formulas() -> list[tuple[str, str]]:
     """Short name and text of each metric; a test compares the names with the files."""
     return [(name, text(module)) for module, name in METRICS.items()]
 
