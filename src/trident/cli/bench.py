@@ -7,6 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from trident.cli.bench_compare import compare
+from trident.cli.bench_report import report
 from trident.cli.bench_run import run
 from trident.cli.bench_sweep import sweep
 
@@ -23,3 +25,5 @@ class DefaultsToRun(TyperGroup):
 app = typer.Typer(cls=DefaultsToRun, help="Load a server and measure what its users would feel.", no_args_is_help=False)
 app.command("run")(run)
 app.command("sweep")(sweep)
+app.command("report")(report)
+app.command("compare")(compare)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trident.bench.compare import Comparison
 
 REGRESSION_EXIT_CODE = 8
+WIDTH_OF_A_FILE = 120
 STYLES = {"better": "green", "worse": "bold red", "noise": "dim", "unknown": "yellow"}
 
 
@@ -54,11 +55,13 @@ def _print(found: Comparison) -> None:
     from trident.bench.compare import page
 
     console = show.console()
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_FILE
     for warning in found.warnings:
         console.print(Text(f"differs: {warning}", "yellow"), soft_wrap=True)
     for level in found.levels:
         title = f"{level.load}: {level.requests_a:,} requests in A, {level.requests_b:,} in B"
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold")
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), title_style="bold")
         for at, header in enumerate(page.columns(found)):
             table.add_column(header, justify="left" if at < 2 else "right", no_wrap=True)
         for row in page.rows(level.differences):

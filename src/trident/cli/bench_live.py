@@ -153,18 +153,20 @@ class LiveView:
 
 
 def line(progress: Progress) -> str:
-    """``[ 12 s] concurrency 8, measuring: 120 ok, 0 errors, 8 in flight, 10.1 requests/s, TTFT p50 12.1 ms``."""
+    """``[ 12 s] concurrency 8, measuring 40%: 120 ok, 0 errors, 8 in flight, 10.1 requests/s, TTFT p50 12.1 ms``."""
     share = done_share(progress)
+    head = f"[{progress.elapsed_s:4.0f} s] {progress.load}, {_place(progress)}{progress.stage}"
+    if share is not None:
+        head += f" {share:.0%}"
+    if not progress.sent:
+        return head
     parts = [f"{progress.ok} ok", f"{progress.errors} errors", f"{progress.in_flight} in flight"]
     parts += [f"{progress.requests_per_s:.1f} requests/s", f"{progress.output_events_per_s:.0f} events/s"]
     recent = known(progress.recent)
     parts += [f"{name.upper()} p50 {_ms(recent[f'{name}_p50_ms'])}" for name in ("ttft", "tpot", "e2e")
               if f"{name}_p50_ms" in recent]  # fmt: skip
-    done = "" if share is None else f" {share:.0%}"
     error = f"; last error: {progress.last_error}" if progress.last_error else ""
-    return f"[{progress.elapsed_s:4.0f} s] {progress.load}, {_place(progress)}{progress.stage}{done}: " + ", ".join(
-        parts
-    ) + error  # fmt: skip
+    return f"{head}: {', '.join(parts)}{error}"
 
 
 def finished_line(point: Point) -> str:
@@ -182,9 +184,10 @@ def finished_line(point: Point) -> str:
 
 
 def done_share(progress: Progress) -> float | None:
-    """How much of the measuring is over, by the stop rule that is nearest; None without one."""
-    if progress.stage in ("draining", "counting", "finished"):
-        return 1.0
+    """How much of the measuring is over, by the stop rule that is nearest; None before and after it, and without
+    one."""
+    if progress.stage not in ("warmup", "measuring"):
+        return None
     shares = []
     if progress.planned_requests:
         shares.append((progress.ok + progress.errors) / progress.planned_requests)

@@ -8,21 +8,19 @@ import signal
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
-from trident.bench import machine, preflight
+from trident.bench import machine, preflight, report
 from trident.bench import session as sessions
 from trident.bench.plan import Load
-from trident.bench.progress import Watch, unwatched
+from trident.bench.progress import Progress, Watch
 from trident.bench.result import Result
 from trident.bench.sweep import Levels
-from trident.cli import bench_summary, show
+from trident.cli import bench_live, bench_summary, show
 from trident.cli.bench_options import Options
 from trident.errors import ClientBound, RequestFailed, ServerFailed, TridentError
 
@@ -52,7 +50,7 @@ def measure(options: Options, levels: Levels) -> None:
     for line in bench_summary.lines(result):
         show.line(line)
     show.line(f"\nresult  {folder}")
-    _write_report(folder)
+    show.line(f"report  {report.write(folder)}")
     _judge(result, allow_client_bound=options.allow_client_bound)
 
 
@@ -72,8 +70,18 @@ async def _run(session: sessions.Session) -> Result:
 
 @contextlib.contextmanager
 def _view() -> Iterator[Watch]:
-    """What is seen while it runs."""
-    yield unwatched
+    """What is seen while it runs. A reader who goes away ends the showing, not the run."""
+    view = bench_live.make()
+
+    def watch(progress: Progress) -> None:
+        with show.going_on():
+            view.update(progress)
+
+    try:
+        yield watch
+    finally:
+        with show.going_on():
+            view.close()
 
 
 def _judge(result: Result, *, allow_client_bound: bool) -> None:
@@ -124,8 +132,3 @@ def _metrics_urls(options: Options) -> list[str]:
 
 def _new_folder(api: str) -> Path:
     return Path("bench-results") / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{api}"
-
-
-def _write_report(folder: Path) -> None:
-    if find_spec("trident.bench.report") is not None:
-        show.line(f"report  {import_module('trident.bench.report').write(folder)}")

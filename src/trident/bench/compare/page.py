@@ -12,6 +12,12 @@ from trident.bench.report.markup import Element, element
 from trident.bench.report.page import Tone
 from trident.bench.report.plots.differences import Change, differences
 
+NAMES = {
+    "request_throughput": "requests/s",
+    "output_token_throughput": "output tokens/s",
+    "goodput": "goodput requests/s",
+    "errors": "errors",
+}
 TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "unknown": "warn"}
 
 
@@ -49,14 +55,15 @@ def verdicts(found: Comparison) -> list[Element]:
 
 
 def name(one: Difference) -> str:
-    """``TTFT p99``, ``output token throughput``."""
-    metric = LATENCIES.get(one.metric, (one.metric.replace("_", " "),))[0]
-    return f"{metric} {one.statistic}" if one.statistic.startswith("p") else metric
+    """``TTFT p99 ms``, ``output tokens/s``."""
+    if one.metric in LATENCIES:
+        return f"{LATENCIES[one.metric][0]} {one.statistic} {one.unit}"
+    return NAMES[one.metric]
 
 
 def short(one: Difference) -> str:
     """``TTFT p99 +25.0 %``."""
-    return f"{name(one)} {_change(one)}"
+    return f"{name(one).removesuffix(' ms')} {_change(one)}"
 
 
 def columns(found: Comparison) -> tuple[str, ...]:
@@ -93,7 +100,7 @@ def _plot(position: int, level: Level) -> Plot:
 
 
 def _value(one: Difference, value: float) -> str:
-    return numbers.percent(value) if one.unit == "share" else f"{numbers.figure(value)} {one.unit}"
+    return numbers.percent(value) if one.unit == "share" else numbers.figure(value)
 
 
 def _change(one: Difference) -> str:

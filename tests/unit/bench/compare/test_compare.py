@@ -36,10 +36,10 @@ def figure(found: Comparison, name: str) -> Difference:
 def test_known_slowdown_is_found_and_inside_its_interval(tmp_path: Path) -> None:
     found = compare(made(tmp_path / "a"), made(tmp_path / "b", seed=1, slowdown=1.1))
     said = verdicts(found)
-    assert said["TPOT p50"] == {"worse"}
-    assert said["output token throughput"] == {"worse"}
-    assert said["TTFT p50"] == {"noise"}
-    one = figure(found, "TPOT p50")
+    assert said["TPOT p50 ms"] == {"worse"}
+    assert said["output tokens/s"] == {"worse"}
+    assert said["TTFT p50 ms"] == {"noise"}
+    one = figure(found, "TPOT p50 ms")
     assert one.low is not None
     assert one.high is not None
     assert one.low < 0.1 * one.a < one.high
@@ -48,7 +48,7 @@ def test_known_slowdown_is_found_and_inside_its_interval(tmp_path: Path) -> None
 
 def test_known_gain_is_better(tmp_path: Path) -> None:
     found = compare(made(tmp_path / "a"), made(tmp_path / "b", seed=1, slowdown=0.9))
-    assert verdicts(found)["TPOT p50"] == {"better"}
+    assert verdicts(found)["TPOT p50 ms"] == {"better"}
     assert not any(level.of("worse") for level in found.levels)
 
 
@@ -75,7 +75,7 @@ def test_run_against_itself_is_the_same(tmp_path: Path) -> None:
 
 def test_change_below_the_threshold_is_noise(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a"), made(tmp_path / "b", seed=1, slowdown=1.1)
-    assert verdicts(compare(a, b, noise_share=0.5))["TPOT p50"] == {"noise"}
+    assert verdicts(compare(a, b, noise_share=0.5))["TPOT p50 ms"] == {"noise"}
 
 
 def test_comparison_is_the_same_each_time(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_failures_count_however_few(tmp_path: Path) -> None:
 
 def test_too_few_requests_have_no_verdict(tmp_path: Path) -> None:
     found = compare(made(tmp_path / "a", requests=10), made(tmp_path / "b", seed=1, requests=10, slowdown=2.0))
-    assert verdicts(found)["TTFT p50"] == {"unknown"}
-    assert "TTFT p99" not in verdicts(found)
+    assert verdicts(found)["TTFT p50 ms"] == {"unknown"}
+    assert "TTFT p99 ms" not in verdicts(found)
 
 
 def test_differences_of_the_conditions_are_warned_of(tmp_path: Path) -> None:
