@@ -10,15 +10,18 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 
+import msgspec
 import uvloop
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from trident.engine import cause
+from trident.engine.embedding import TASK
 from trident.engine.heartbeat import Heartbeat
 from trident.engine.intake import Intake
 from trident.engine.launch import RELAY_SLOT, SLOTS, Launched, launch
@@ -115,7 +118,7 @@ class _Host:
             asyncio.ensure_future(relay.serve(spec.relay_address)),
             *(asyncio.ensure_future(self._heartbeat(client, relay, ledger, engine)) for engine in range(engines)),
             asyncio.ensure_future(self._stopping.wait()),
-            asyncio.ensure_future(self._announce(ready)),
+            asyncio.ensure_future(self._announce(ready, intake.tasks)),
         ]
         announce = workers[-1]
         try:
@@ -133,21 +136,26 @@ class _Host:
         return 1 if self.is_lost else 0
 
     async def _warm_up(self, client: AsyncMPClient, intake: Intake) -> None:
-        """One prefill and two tokens of each kind on each engine; also proves that they answer."""
-        config = self._launched.config.model_config
-        length = min(WARM_UP_TOKENS, config.max_model_len - 2)
-        ids = [1 + i % 50 for i in range(length)]
+        """One prefill and two tokens of each kind on each engine, or an embedding; also proves that they answer."""
         replicas = range(self._launched.config.parallel_config.data_parallel_size)
-        for replica, kind in itertools.product(replicas, WARM_UP_SAMPLING):
-            sampling = {"max_tokens": 2, "ignore_eos": True, "detokenize": False, **kind}
-            admitted = await intake.admit(Submit(0, "warm-up", None, ids, sampling, replica=replica))
+        for replica, submit in itertools.product(replicas, self._warm_up_requests(intake.tasks)):
+            admitted = await intake.admit(msgspec.structs.replace(submit, replica=replica))
             if isinstance(admitted, Rejected):
                 raise RuntimeError(f"the warm-up request was refused: {admitted.message}")
             (request,) = admitted.requests
             await client.add_request_async(request)
             await asyncio.wait_for(_finished(client), WARM_UP_TIMEOUT_S)
 
-    async def _announce(self, ready: EngineReady) -> None:
+    def _warm_up_requests(self, tasks: Sequence[str]) -> list[Submit]:
+        length = min(WARM_UP_TOKENS, self._launched.config.model_config.max_model_len - 2)
+        ids = [1 + i % 50 for i in range(length)]
+        if "generate" in tasks:
+            sampling = {"max_tokens": 2, "ignore_eos": True, "detokenize": False}
+            return [Submit(0, "warm-up", None, ids, {**sampling, **kind}) for kind in WARM_UP_SAMPLING]
+        # Classifiers and the like answer at vLLM's OpenAI server alone.
+        return [Submit(0, "warm-up", None, None, {}, embed={"input": ids})] if TASK in tasks else []
+
+    async def _announce(self, ready: EngineReady, tasks: Sequence[str]) -> None:
         """Tells the supervisor once the OpenAI server answers too."""
         spec = self._spec
         status.report(status.Phase("starting the OpenAI server", serves_stubs=True))
@@ -158,6 +166,7 @@ class _Host:
             "model": ready.model_name,
             "max_model_len": ready.max_model_len,
             "replicas": ready.replicas,
+            "tasks": list(tasks),
             "openai_server": self._launched.openai_kind,
             "kv_cache_tokens": self._launched.config.cache_config.kv_cache_size_tokens,
         }

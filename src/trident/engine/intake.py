@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMClientError, VLLMNotFoundError
-from vllm.renderers.inputs.preprocess import parse_model_prompt
+from vllm.pooling_params import PoolingParams
+from vllm.sampling_params import SamplingParams
+from vllm.tasks import SupportedTask
 from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.parallel_sampling import ParentRequest
@@ -21,24 +23,24 @@ from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
 from trident.engine.chat import Chat
 from trident.engine.chat_answer import ChatAnswer
+from trident.engine.embedding import TASK, embedding
 from trident.engine.logprobs import Logprobs
 from trident.engine.lora.loader import Loader
-from trident.engine.sampling import Refused, sampling_params
+from trident.engine.prompts import Prompts
+from trident.engine.sampling import Refused, in_words, sampling_params
 from trident.protocol.messages import Accepted, Rejected, Submit
 
 log = logging.getLogger("trident.intake")
-
-LONG_PROMPT_CHARACTERS = 8_000
-"""Longer prompts are tokenised on a thread, so that nobody waits for them."""
 
 
 class Admitted(NamedTuple):
     """What is sent to the engine (one request for each of ``n`` sequences, index order), and of it to the stub.
 
-    ``answers`` are there where a chat's parser makes the answer instead of the stub.
+    ``answers`` are there where a chat's parser makes the answer instead of the stub. An embedding has nothing to be
+    told before its answer.
     """
 
-    accepted: Accepted
+    accepted: Accepted | None
     requests: list[EngineCoreRequest]
     answers: list[ChatAnswer]
 
@@ -47,12 +49,18 @@ class Intake:
     """The three gates for one engine."""
 
     def __init__(
-        self, config: VllmConfig, inputs: InputProcessor, chat: Chat, supported_tasks: tuple[Any, ...], loras: Loader
+        self,
+        config: VllmConfig,
+        inputs: InputProcessor,
+        chat: Chat,
+        supported_tasks: tuple[SupportedTask, ...],
+        loras: Loader,
     ) -> None:
-        self._config = config
+        self.tasks = supported_tasks
+        self._model_name = config.model_config.served_model_name
         self._inputs = inputs
+        self._prompts = Prompts(config, inputs.renderer)
         self._chat = chat
-        self._tasks = supported_tasks
         self._loras = loras
         self._encode = MsgpackEncoder().encode
         self._decode = MsgpackDecoder(EngineCoreRequest).decode
@@ -63,13 +71,15 @@ class Intake:
         Never raises: whatever a client sends ends in one of the two.
         """
         try:
+            if submit.embed is not None:
+                return await self._admit_embedding(submit, submit.embed)
             return await self._admit(submit)
         except Refused as refused:
             return Rejected(submit.id, refused.code, str(refused))
         except VLLMNotFoundError as error:
             return Rejected(submit.id, "not_found", str(error))
         except (VLLMClientError, ValueError, TypeError, OverflowError) as error:
-            return Rejected(submit.id, "invalid", str(error) or type(error).__name__)
+            return Rejected(submit.id, "invalid", in_words(error))
         except Exception as error:
             log.exception("request %s failed before it reached the engine", submit.request_id)
             return Rejected(submit.id, "internal", f"{type(error).__name__}: {error}")
@@ -79,18 +89,11 @@ class Intake:
         return Logprobs(self._inputs.tokenizer, request)
 
     async def _admit(self, submit: Submit) -> Admitted:
+        self._check_task("generate")
         chat = await self._chat.render(submit) if submit.chat is not None else None
         params = chat.params if chat is not None else sampling_params(submit)
-        request = self._inputs.process_inputs(
-            submit.request_id or "trident",
-            chat.prompt if chat is not None else await self._rendered(submit),
-            params,
-            supported_tasks=self._tasks,
-            lora_request=await self._loras.adapter(submit.lora_name) if submit.lora_name is not None else None,
-            priority=submit.priority,
-            data_parallel_rank=submit.replica,
-        )
-        self._inputs.assign_request_id(request)
+        prompt = chat.prompt if chat is not None else await self._prompts.of_generation(submit)
+        request = await self._processed(submit, prompt, params)
         if chat is not None:
             request.reasoning_ended = chat.reasoning_ended
             request.reasoning_parser_kwargs = chat.reasoning_parser_kwargs
@@ -115,19 +118,32 @@ class Intake:
         )
         return Admitted(accepted, sequences, answers)
 
-    async def _rendered(self, submit: Submit) -> Any:
-        renderer = self._inputs.renderer
-        prompt: Any
-        if submit.prompt is not None:
-            prompt = submit.prompt
-        else:
-            prompt = {"prompt_token_ids": [*(submit.prompt_token_ids or ()), *submit.resume_from]}
-        parsed = parse_model_prompt(self._config.model_config, prompt)
-        if submit.prompt is not None and len(submit.prompt) > LONG_PROMPT_CHARACTERS:
-            rendered = await renderer.render_cmpl_async([parsed])
-        else:
-            rendered = renderer.render_cmpl([parsed])
-        return rendered[0]
+    async def _admit_embedding(self, submit: Submit, embed: dict[str, Any]) -> Admitted:
+        self._check_task(TASK)
+        prompt, params = embedding(embed)
+        request = await self._processed(submit, await self._prompts.rendered(prompt), params)
+        self._check_decodable(request)
+        return Admitted(None, [request], [])
+
+    def _check_task(self, task: str) -> None:
+        if task not in self.tasks:
+            tasks = ", ".join(self.tasks)
+            raise Refused("unsupported", f"Model {self._model_name} does not support {task!r} request; it does {tasks}")
+
+    async def _processed(
+        self, submit: Submit, prompt: Any, params: SamplingParams | PoolingParams
+    ) -> EngineCoreRequest:
+        request = self._inputs.process_inputs(
+            submit.request_id or "trident",
+            prompt,
+            params,
+            supported_tasks=self.tasks,
+            lora_request=await self._loras.adapter(submit.lora_name) if submit.lora_name is not None else None,
+            priority=submit.priority,
+            data_parallel_rank=submit.replica,
+        )
+        self._inputs.assign_request_id(request)
+        return request
 
     def _check_decodable(self, request: EngineCoreRequest) -> None:
         try:

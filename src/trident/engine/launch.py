@@ -84,8 +84,7 @@ def launch(spec: HostSpec) -> Launched:
         if not isinstance(engines.engine_manager, CoreEngineProcManager):
             raise ValueError("Ray as data_parallel_backend is not supported; leave it out")
         stats_address = engines.coordinator.get_stats_publish_address() if engines.coordinator else None
-        replicas = config.parallel_config.data_parallel_size
-        kind, process = openai.start(spec, adapters, listeners, SLOTS, stats_address, replicas)
+        kind, process = openai.start(spec, adapters, listeners, SLOTS, stats_address, config)
         engines.watched_frontend_processes = [process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import vllm
+from vllm.config import VllmConfig
 from vllm.v1.engine.utils import EngineZmqListeners
 
 from trident.engine import arguments, cause
@@ -24,15 +25,14 @@ from trident.protocol.spec import HostSpec
 CANNOT_START = 3
 
 
-def rust_server(wanted: str, adapters: Adapters) -> Path | None:
-    """The vllm-rs binary, None for the Python server. Raises ValueError when it is wanted and this build has none, or
-    when there are LoRA adapters, of which it knows nothing."""
+def rust_server(wanted: str, *, needs_python: bool) -> Path | None:
+    """The vllm-rs binary, None for the Python server. Raises ValueError when it is wanted and cannot be had."""
     binary = Path(vllm.__file__).parent / "vllm-rs"
-    needs_python = adapters.shelf is not None
     if wanted == "python" or (wanted == "auto" and (needs_python or not os.access(binary, os.X_OK))):
         return None
     if needs_python:
-        raise ValueError("openai_server is rust, but LoRA adapters need the Python one; leave it out")
+        # It knows our adapters not at all, and has no /v1/embeddings (vllm-project/vllm#53742).
+        raise ValueError("openai_server is rust, but LoRA adapters and pooling models need the Python one")
     if not os.access(binary, os.X_OK):
         raise ValueError(f"openai_server is rust, but this build of vLLM carries no vllm-rs ({binary})")
     return binary
@@ -44,12 +44,13 @@ def start(
     listeners: EngineZmqListeners,
     slots: int,
     stats_address: str | None,
-    engines: int,
+    config: VllmConfig,
 ) -> tuple[str, Any]:
     """Starts the server; returns its kind and the process (``pid``, ``sentinel``, ``exitcode``)."""
-    binary = rust_server(spec.openai_server, adapters)
+    is_pooling = config.model_config.runner_type == "pooling"
+    binary = rust_server(spec.openai_server, needs_python=is_pooling or adapters.shelf is not None)
     if binary is not None:
-        return "rust", _start_rust(binary, spec, listeners, stats_address, engines)
+        return "rust", _start_rust(binary, spec, listeners, stats_address, config.parallel_config.data_parallel_size)
     return "python", _start_python(spec, adapters, listeners, slots, stats_address)
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
-from vllm.v1.engine import EngineCoreOutput
+from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 
 from trident.engine.chat_answer import ChatAnswer
 from trident.engine.ledger import Account
 from trident.engine.logprobs import Logprobs
 from trident.protocol import sockets
-from trident.protocol.messages import Delta, FromHost, Hello
+from trident.protocol.messages import Delta, Embedded, FromHost, Hello, Rejected
 
 log = logging.getLogger("trident.peers")
 
@@ -24,14 +24,14 @@ log = logging.getLogger("trident.peers")
 class Sequence:
     """One of a request's ``n`` sequences while the engine works on it. ``answer`` where a chat's parser makes it."""
 
-    __slots__ = ("account", "answer", "id", "index", "logprobs", "peer", "request_id")
+    __slots__ = ("_is_structured", "account", "answer", "id", "index", "logprobs", "peer", "request_id")
 
     def __init__(
         self,
         peer: Peer,
         id: int,
         index: int,
-        request_id: str,
+        request: EngineCoreRequest,
         account: Account,
         logprobs: Logprobs | None,
         answer: ChatAnswer | None,
@@ -39,10 +39,20 @@ class Sequence:
         self.peer = peer
         self.id = id
         self.index = index
-        self.request_id = request_id
+        self.request_id = request.request_id
+        self._is_structured = request.sampling_params is not None and bool(request.sampling_params.structured_outputs)
         self.account = account
         self.logprobs = logprobs
         self.answer = answer
+
+    def final(self, output: EngineCoreOutput) -> Embedded | Rejected | None:
+        """The end of the whole request, where tokens cannot tell it."""
+        if output.pooling_output is not None:
+            return Embedded(self.id, output.pooling_output.float().tolist(), self.account.prompt_tokens)
+        if output.finish_reason is FinishReason.ERROR and self._is_structured:
+            # vLLM looks at a constraint twice, and its engine, the second time, says no more than this.
+            return Rejected(self.id, "invalid", "structured_outputs: the engine cannot follow it; its log says why")
+        return None
 
     def delta(self, output: EngineCoreOutput) -> Delta:
         """The engine's news in the protocol's form. Raises what a chat's parser raises."""

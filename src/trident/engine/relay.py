@@ -22,6 +22,7 @@ from trident.engine.peers import Peer, Sequence
 from trident.protocol import sockets
 from trident.protocol.messages import (
     VERSION,
+    Embedded,
     EngineLost,
     EngineReady,
     FromStub,
@@ -156,9 +157,10 @@ class Relay:
         accepted, requests, answers = admitted
         if submit.id not in peer.requests:
             return  # aborted meanwhile
-        peer.send(self._codec, accepted)
+        if accepted is not None:
+            peer.send(self._codec, accepted)
         peer.requests[submit.id] = [
-            self._open(peer, submit, index, request, accepted.n, answer)
+            self._open(peer, submit, index, request, len(requests), answer)
             for index, (request, answer) in enumerate(zip_longest(requests, answers))
         ]
         if submit.deadline_s is not None:
@@ -179,7 +181,7 @@ class Relay:
         self, peer: Peer, submit: Submit, index: int, request: EngineCoreRequest, n: int, answer: ChatAnswer | None
     ) -> Sequence:
         logprobs = self._intake.logprobs(request) if submit.logprobs else None
-        sequence = Sequence(peer, submit.id, index, request.request_id, Account(request, n), logprobs, answer)
+        sequence = Sequence(peer, submit.id, index, request, Account(request, n), logprobs, answer)
         self._sequences[request.request_id] = sequence
         return sequence
 
@@ -224,6 +226,9 @@ class Relay:
                 continue  # aborted; the engine had not heard of it yet
             if ledger is not None and page is not None:
                 ledger.count(sequence.account, output, outputs.timestamp, page)
+            if (final := sequence.final(output)) is not None:
+                self._finish(sequence, final)
+                continue
             try:
                 delta = sequence.delta(output)
             except Exception as error:  # noqa: BLE001 - a parser's, and logged
@@ -241,6 +246,12 @@ class Relay:
             peer.send(self._codec, Tokens(news))
         if ledger is not None:
             ledger.end_step(outputs, page)
+
+    def _finish(self, sequence: Sequence, final: Embedded | Rejected) -> None:
+        """The engine has done with a sequence, and that is the end of the whole request."""
+        self._close(sequence)
+        self._cancel(sequence.peer.forget(sequence.id))
+        sequence.peer.send(self._codec, final)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         """A defect that one answer brings to light ends its request and no other."""

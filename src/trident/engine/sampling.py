@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from traceback import walk_tb
 from typing import Any
 
 import msgspec
-from vllm.exceptions import VLLMClientError
+from vllm.exceptions import VLLMClientError, VLLMValidationError
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
 from trident.protocol.messages import Submit
@@ -28,6 +29,9 @@ _NESTED: dict[str, Any] = {
 }
 """msgspec overlooks a name that these do not have, and the client would believe it obeyed."""
 
+_CONSTRAINTS = ("json", "regex", "choice", "grammar", "json_object", "structural_tag")
+"""Of ``structured_outputs`` exactly one is given."""
+
 
 class Refused(Exception):
     """The request cannot be run; carries one of ``REJECTION_CODES``."""
@@ -40,16 +44,19 @@ class Refused(Exception):
 def sampling_params(submit: Submit) -> SamplingParams:
     """vLLM's parameters from a client's map. Raises Refused for an unknown name or a wrong type, and vLLM's own
     VLLMClientError for a value out of range."""
-    given = dict(submit.sampling)
-    for name in given:
+    # Clients write null for what they leave out; max_tokens alone has a null of its own: as many as there is room for.
+    given = {name: value for name, value in submit.sampling.items() if value is not None or name == "max_tokens"}
+    for name in submit.sampling:
         if name not in SAMPLING_NAMES:
             close = difflib.get_close_matches(name, SAMPLING_NAMES, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise Refused("invalid", f"unknown sampling parameter {name!r}{hint}")
     for name, kind in _NESTED.items():
         inner = given.get(name)
-        for unknown in sorted(inner.keys() - kind.__dataclass_fields__.keys()) if isinstance(inner, dict) else ():
+        known = {field for field in kind.__dataclass_fields__ if not field.startswith("_")}
+        for unknown in sorted(inner.keys() - known) if isinstance(inner, dict) else ():
             raise Refused("invalid", f"sampling parameter {name!r} has no {unknown!r}")
+    _check_constraints(given.get("structured_outputs"))
     if submit.resume_from:
         for name in ("max_tokens", "min_tokens"):
             if isinstance(given.get(name), int):
@@ -66,3 +73,21 @@ def sampling_params(submit: Submit) -> SamplingParams:
         raise Refused("invalid", f"sampling parameter {name!r}: {text}" if name else text) from error
     params.skip_clone = True  # made for this request alone
     return params
+
+
+def in_words(error: Exception) -> str:
+    """What vLLM says of a client's value, with the name of the parameter in it."""
+    text = str(error.args[0]) if isinstance(error, VLLMValidationError) and error.args else str(error)
+    parameter: str | None = getattr(error, "parameter", None)
+    if any(frame.f_code.co_name == "_validate_structured_outputs" for frame, _ in walk_tb(error.__traceback__)):
+        parameter = "structured_outputs"  # vLLM speaks of a grammar only, whichever constraint was given
+    return f"{parameter}: {text}" if parameter and parameter not in text else text or type(error).__name__
+
+
+def _check_constraints(given: Any) -> None:
+    if not isinstance(given, dict):
+        return
+    constraints = [name for name in _CONSTRAINTS if given.get(name) is not None]
+    if len(constraints) != 1:
+        got = " and ".join(constraints) or "none of them"
+        raise Refused("invalid", f"structured_outputs takes one of {', '.join(_CONSTRAINTS)}; got {got}")
