@@ -38,7 +38,7 @@ class DoorProbe:
             )
 
     async def run(self, doors: Doors, on_answer: Callable[[Answer], None]) -> None:
-        """Raises EngineStartFailed for the first door that does not answer with a generation in time."""
+        """Raises EngineStartFailed for the first door that does not answer in time."""
         await self.prepare()
         try:
             await asyncio.wait_for(self._converse(doors, on_answer), doors.timeout_s + EXTRA_TIME_S)
@@ -75,8 +75,8 @@ class DoorProbe:
         await process.wait()
 
 
-def doors_of(config: Config, timeout_s: float) -> Doors:
-    """The doors of a configured server."""
+def doors_of(config: Config, timeout_s: float, tasks: Sequence[str]) -> Doors:
+    """The doors of a configured server; ``tasks`` are vLLM's names for what its model does."""
     listen = config.listen
     api_key = config.openai.get("api_key")
     return Doors(
@@ -88,6 +88,7 @@ def doors_of(config: Config, timeout_s: float) -> Doors:
         recipe_name=config.contracts.recipe_name,
         api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
         timeout_s=timeout_s,
+        tasks=tuple(tasks),
     )
 
 

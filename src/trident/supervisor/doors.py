@@ -1,4 +1,4 @@
-"""One real generation through every front door. Run as a short-lived process, because the gRPC client is large:
+"""One real request through every front door. Run as a short-lived process, because the gRPC client is large:
 
     python -m trident.supervisor.doors        stdin: one Doors in JSON      stdout: one Answer in JSON for each door
 
@@ -12,7 +12,7 @@ import json
 import queue
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -21,6 +21,7 @@ import msgspec
 # A cold engine of the CPU build dies of a prefill of 3 tokens (facts-engine §7), so the prompt has some length.
 PROMPT = "Trident asks through each of its doors once before it calls itself ready: what is the capital of France?"
 MAX_TOKENS = 4
+_EMBEDDING = json.dumps({"input": PROMPT})
 
 
 class Doors(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     recipe_name: str
     api_key: str | None
     timeout_s: float
+    tasks: tuple[str, ...] = ("generate",)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WrongAnswer(Exception):
-    """The door answered, but not with a generation."""
+    """The door answered, but not with what the model makes."""
 
 
 def kserve_generate(doors: Doors) -> None:
@@ -78,14 +80,94 @@ def kserve_infer(doors: Doors) -> None:
 
 def openai_completions(doors: Doors) -> None:
     """The OpenAI server's completions, for whatever name it gives the model."""
-    models = json.loads(_request(doors, doors.openai_port, "GET", "/v1/models", None))
-    wanted = {"model": models["data"][0]["id"], "prompt": PROMPT, "max_tokens": MAX_TOKENS, "temperature": 0}
+    wanted = {"model": openai_models(doors), "prompt": PROMPT, "max_tokens": MAX_TOKENS, "temperature": 0}
     body = _post(doors, doors.openai_port, "/v1/completions", wanted)
     _expect_text(json.loads(body)["choices"][0].get("text"), body)
 
 
 def kserve_grpc(doors: Doors) -> None:
     """ModelStreamInfer of the generate contract."""
+    sampling = json.dumps({"max_tokens": MAX_TOKENS, "temperature": 0})
+    text = _grpc_stream(doors, {"text_input": PROMPT, "sampling_parameters": sampling})
+    _expect_text(text, text)
+
+
+def openai_models(doors: Doors) -> str:
+    """The name that the OpenAI server gives the model."""
+    models = json.loads(_request(doors, doors.openai_port, "GET", "/v1/models", None))
+    return str(models["data"][0]["id"])
+
+
+def kserve_embedding(doors: Doors) -> None:
+    """An embedding through Triton's generate extension."""
+    wanted = {"embedding_request": _EMBEDDING}
+    body = _post(doors, doors.http_port, f"/v2/models/{doors.generate_name}/generate", wanted)
+    _expect_vector(json.loads(json.loads(body).get("text_output") or "null"), body)
+
+
+def kserve_grpc_embedding(doors: Doors) -> None:
+    """An embedding through ModelStreamInfer."""
+    text = _grpc_stream(doors, {"embedding_request": _EMBEDDING})
+    _expect_vector(json.loads(text or "null"), text)
+
+
+def openai_embeddings(doors: Doors) -> None:
+    """The OpenAI server's embeddings."""
+    body = _post(doors, doors.openai_port, "/v1/embeddings", {"model": openai_models(doors), "input": PROMPT})
+    _expect_vector(json.loads(body)["data"][0].get("embedding"), body)
+
+
+Door = Callable[[Doors], object]
+
+GENERATION: dict[str, Door] = {
+    "KServe HTTP generate": kserve_generate,
+    "KServe HTTP generate_stream": kserve_generate_stream,
+    "KServe HTTP infer": kserve_infer,
+    "KServe gRPC stream": kserve_grpc,
+    "OpenAI completions": openai_completions,
+}
+EMBEDDING: dict[str, Door] = {
+    "KServe HTTP generate": kserve_embedding,
+    "KServe gRPC stream": kserve_grpc_embedding,
+    "OpenAI embeddings": openai_embeddings,
+}
+OTHER: dict[str, Door] = {"OpenAI models": openai_models}
+"""For models that classify or score, which KServe's contracts do not know."""
+
+
+def doors_for(tasks: Sequence[str]) -> dict[str, Door]:
+    """Those at which a model of these ``tasks`` (vLLM's names) answers."""
+    if "generate" in tasks:
+        return GENERATION
+    return EMBEDDING if "embed" in tasks else OTHER
+
+
+def knock(doors: Doors) -> Iterator[Answer]:
+    """All doors at once; answers in the order in which they come."""
+    asked = doors_for(doors.tasks)
+    pool = ThreadPoolExecutor(len(asked))
+    try:
+        for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in asked.items()]):
+            yield answer.result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _timed(name: str, door: Door, doors: Doors) -> Answer:
+    started, why = time.monotonic(), ""
+    try:
+        door(doors)
+    except queue.Empty:
+        why = f"no answer within {doors.timeout_s:g} s"
+    except (WrongAnswer, OSError, ValueError, KeyError, IndexError, http.client.HTTPException) as error:
+        why = str(error) or type(error).__name__
+    except Exception as error:  # noqa: BLE001 - the clients' own errors have no common base; all are shown to the user
+        why = f"{type(error).__name__}: {error}"
+    return Answer(name=name, seconds=time.monotonic() - started, why=why)
+
+
+def _grpc_stream(doors: Doors, inputs: dict[str, str]) -> str:
+    """All text of one answer."""
     import numpy
     import tritonclient.grpc as grpc
 
@@ -101,9 +183,8 @@ def kserve_grpc(doors: Doors) -> None:
     client = grpc.InferenceServerClient(f"{host}:{doors.grpc_port}", channel_args=no_proxy)
     try:
         client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=doors.timeout_s)
-        sampling = json.dumps({"max_tokens": MAX_TOKENS, "temperature": 0})
-        inputs = [bytes_input("text_input", PROMPT), bytes_input("sampling_parameters", sampling)]
-        client.async_stream_infer(doors.generate_name, inputs, enable_empty_final_response=True)
+        tensors = [bytes_input(name, text) for name, text in inputs.items()]
+        client.async_stream_infer(doors.generate_name, tensors, enable_empty_final_response=True)
         text, is_final = "", False
         while not is_final:
             result, error = answers.get(timeout=doors.timeout_s)
@@ -113,42 +194,10 @@ def kserve_grpc(doors: Doors) -> None:
             is_final = parameters["triton_final_response"].bool_param
             output = result.as_numpy("text_output")
             text += "" if output is None else b"".join(output.ravel()).decode("utf-8", "replace")
-        _expect_text(text, text)
+        return text
     finally:
         client.stop_stream(cancel_requests=True)
         client.close()
-
-
-ALL: dict[str, Callable[[Doors], None]] = {
-    "KServe HTTP generate": kserve_generate,
-    "KServe HTTP generate_stream": kserve_generate_stream,
-    "KServe HTTP infer": kserve_infer,
-    "KServe gRPC stream": kserve_grpc,
-    "OpenAI completions": openai_completions,
-}
-
-
-def knock(doors: Doors) -> Iterator[Answer]:
-    """All doors at once; answers in the order in which they come."""
-    pool = ThreadPoolExecutor(len(ALL))
-    try:
-        for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in ALL.items()]):
-            yield answer.result()
-    finally:
-        pool.shutdown(wait=False)
-
-
-def _timed(name: str, door: Callable[[Doors], None], doors: Doors) -> Answer:
-    started, why = time.monotonic(), ""
-    try:
-        door(doors)
-    except queue.Empty:
-        why = f"no answer within {doors.timeout_s:g} s"
-    except (WrongAnswer, OSError, ValueError, KeyError, IndexError, http.client.HTTPException) as error:
-        why = str(error) or type(error).__name__
-    except Exception as error:  # noqa: BLE001 - the clients' own errors have no common base; all are shown to the user
-        why = f"{type(error).__name__}: {error}"
-    return Answer(name=name, seconds=time.monotonic() - started, why=why)
 
 
 def _generation() -> dict[str, Any]:
@@ -179,6 +228,11 @@ def _expect_text(text: object, body: str) -> None:
     # Any text will do: what a model says to the question is its own affair, but a model that says nothing is broken.
     if not isinstance(text, str) or not text:
         raise WrongAnswer(f"no text came: {body[:300]!r}")
+
+
+def _expect_vector(vector: object, body: str) -> None:
+    if not isinstance(vector, list) or not vector:
+        raise WrongAnswer(f"no embedding came: {body[:300]!r}")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from trident.config.models import Config
 from trident.errors import EngineStartFailed, TridentError
 from trident.supervisor import log_file, ports, signals
 from trident.supervisor.door_probe import doors_of
-from trident.supervisor.doors import ALL, Answer
+from trident.supervisor.doors import Answer, doors_for
 from trident.supervisor.group import Group
 from trident.supervisor.plan import Plan, Planner
 from trident.supervisor.processes import Process, identify
@@ -110,10 +110,16 @@ class Server:
     async def _knock(self) -> None:
         if self._plan.doors is None:
             return
-        self._doors = {name: DoorState(name=name, ok=False) for name in ALL}
-        self._changed()
         timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
-        await self._plan.doors.run(doors_of(self._config, timeout_s), self._take_answer)
+        doors = doors_of(self._config, timeout_s, self._tasks())
+        self._doors = {name: DoorState(name=name, ok=False) for name in doors_for(doors.tasks)}
+        self._changed()
+        await self._plan.doors.run(doors, self._take_answer)
+
+    def _tasks(self) -> list[str]:
+        """What the engine host says that its model does."""
+        facts = [member.state.facts for member in self._group.members] if self._group else []
+        return [task for fact in facts for task in fact.get("tasks", [])]
 
     def _take_answer(self, answer: Answer) -> None:
         log.info("%s: %s in %.3f s", answer.name, answer.why or "answered", answer.seconds)

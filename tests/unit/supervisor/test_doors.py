@@ -22,6 +22,7 @@ ANSWERS = {
     "/v1/models": '{"data": [{"id": "demo"}]}',
     "/v1/completions": '{"choices": [{"text": "Paris"}]}',
 }
+DOORS = doors_of(Config(), 5, ["generate"])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,6 +84,28 @@ def test_error_in_a_stream_is_quoted(asked: Doors) -> None:
         doors.kserve_generate_stream(asked)
 
 
+def test_doors_of_an_embedding_model_are_asked_for_embeddings(asked: Doors) -> None:
+    Handler.answers["/v2/models/generate/generate"] = '{"text_output": "[0.5, 1.0]"}'
+    Handler.answers["/v1/embeddings"] = '{"data": [{"embedding": [0.5, 1.0]}]}'
+    for door in (doors.kserve_embedding, doors.openai_embeddings):
+        door(asked)
+    Handler.answers["/v2/models/generate/generate"] = '{"text_output": ""}'
+    with pytest.raises(doors.WrongAnswer, match="no embedding came"):
+        doors.kserve_embedding(asked)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "asked"),
+    [
+        (["generate", "render"], doors.GENERATION),
+        (["token_embed", "embed"], doors.EMBEDDING),
+        (["classify"], doors.OTHER),
+    ],
+)
+def test_doors_follow_what_the_model_does(tasks: list[str], asked: dict[str, doors.Door]) -> None:
+    assert doors.doors_for(tasks) is asked
+
+
 def probe_that_says(*answers: Answer) -> DoorProbe:
     lines = [json.dumps({"name": answer.name, "seconds": answer.seconds, "why": answer.why}) for answer in answers]
     code = "import sys; sys.stdin.readline(); print(sys.argv[1])"
@@ -94,7 +117,7 @@ def test_probe_passes_answers_on() -> None:
     seen: list[Answer] = []
 
     async def scenario() -> None:
-        await probe_that_says(*good).run(doors_of(Config(), 5), seen.append)
+        await probe_that_says(*good).run(DOORS, seen.append)
 
     fakes.run(scenario())
     assert seen == good
@@ -104,7 +127,7 @@ def test_probe_names_the_door_that_fails() -> None:
     async def scenario() -> None:
         bad = Answer(name="KServe gRPC stream", seconds=0.1, why="no answer within 5 s")
         with pytest.raises(EngineStartFailed) as caught:
-            await probe_that_says(bad).run(doors_of(Config(), 5), lambda _: None)
+            await probe_that_says(bad).run(DOORS, lambda _: None)
         assert caught.value.what == "The front door KServe gRPC stream does not answer"
         assert caught.value.why == "no answer within 5 s"
 
@@ -114,6 +137,6 @@ def test_probe_names_the_door_that_fails() -> None:
 def test_probe_process_that_fails_is_explained() -> None:
     async def scenario() -> None:
         with pytest.raises(EngineStartFailed, match="ended with exit code 7"):
-            await DoorProbe([sys.executable, "-c", "raise SystemExit(7)"]).run(doors_of(Config(), 5), lambda _: None)
+            await DoorProbe([sys.executable, "-c", "raise SystemExit(7)"]).run(DOORS, lambda _: None)
 
     fakes.run(scenario())
