@@ -32,11 +32,32 @@ BAD_SAMPLING: list[tuple[dict[str, Any], str]] = [
     ({"logit_bias": {"999999": 1.0}}, "logit_bias"),
     ({"allowed_token_ids": [10**9]}, "allowed_token_ids"),
     ({"extra_args": "x"}, "extra_args"),
-    ({"structured_outputs": {"regex": "[", "json": "{}"}}, "structured outputs"),
-    ({"structured_outputs": {"json": "{"}}, "Invalid JSON"),
+    ({"structured_outputs": {"regex": "[", "json": "{}"}}, "structured_outputs takes one of json, regex, "),
+    ({"structured_outputs": {}}, "structural_tag; got none of them"),
+    ({"structured_outputs": {"json": "{"}}, "structured_outputs: Invalid JSON"),
+    (
+        {"structured_outputs": {"json": {"type": "nonsense"}}},
+        "structured_outputs: Grammar error: Invalid type",
+    ),
+    ({"structured_outputs": {"regex": "["}}, "structured_outputs: Grammar error: at 1(8): invalid regex"),
+    ({"structured_outputs": {"choice": []}}, "structured_outputs: Choice '[]' cannot be an empty list"),
+    ({"structured_outputs": {"choice": [1]}}, "'structured_outputs.choice[0]': Expected `str`, got `int`"),
+    ({"structured_outputs": {"grammar": "garbage"}}, "structured_outputs: Invalid grammar"),
+    ({"structured_outputs": {"json_object": False}}, "structured_outputs.json_object must be True"),
+    ({"structured_outputs": {"regex": "a", "_backend": "x"}}, "'structured_outputs' has no '_backend'"),
+    ({"structured_outputs": "nonsense"}, "'structured_outputs' must be a JSON object"),
+    ({"structured_outputs": 5}, "'structured_outputs': Expected `object | null`, got `int`"),
     ({"structured_outputs": {"json": {}, "strict": True}}, "'structured_outputs' has no 'strict'"),
     # Accepted by vLLM and given up by its engine: an error, not an empty answer.
-    ({"structured_outputs": {"json": {"$ref": "#"}}}, "the engine failed on this request"),
+    ({"structured_outputs": {"json": {"$ref": "#"}}}, "structured_outputs: the engine cannot follow it"),
+    ({"structured_outputs": {"grammar": "root ::= "}}, "structured_outputs: the engine cannot follow it"),
+    ({"min_p": 2}, "min_p must be in [0, 1], got 2"),
+    ({"top_k": 1.5}, "'top_k': Expected `int`, got `float`"),
+    ({"repetition_penalty": 0}, "repetition_penalty must be greater than zero"),
+    ({"bad_words": "Paris"}, "'bad_words': Expected `array | null`, got `str`"),
+    ({"bad_words": [""]}, "bad_words cannot contain an empty string"),
+    ({"prompt_logprobs": -2}, "prompt_logprobs must be"),
+    ({"stop": ""}, "stop cannot contain an empty string"),
     ({"prompt_logprob_token_ids": [1]}, "unknown sampling parameter 'prompt_logprob_token_ids'"),
     ({"max_token": 5}, "did you mean 'max_tokens'"),
     ({"_eos_token_id": 5}, "unknown sampling parameter '_eos_token_id'"),
@@ -82,6 +103,13 @@ def test_deeply_nested_body_does_not_kill_triton(server: Served, opened: str, cl
     body = '{"inputs": [{"name": "prompt", "datatype": "BYTES", "shape": [1], "data": ' + data + "}]}"
     answer = httpx.post(f"{server.http_url}/v2/models/qwen3_vllm/infer", content=body, timeout=60)
     assert answer.status_code in (200, 400, 500)  # Triton flattens lists: what is in them can be a prompt
+
+
+def test_model_that_makes_text_has_no_embeddings(server: Served) -> None:
+    body = {"embedding_request": '{"input": "Hello"}'}
+    answer = httpx.post(f"{server.http_url}/v2/models/generate/generate", json=body, timeout=30)
+    assert answer.status_code >= 400
+    assert "Model demo does not support 'embed' request; it does generate" in answer.json()["error"]
 
 
 def test_empty_prompt_is_refused(server: Served) -> None:

@@ -15,26 +15,41 @@ QUESTION = "What is the capital of France?"
 def lines(state: ServerState, config: Config, seconds: float, *, is_detached: bool) -> list[str]:
     """URLs, commands that can be copied, and how to stop."""
     name = "" if config.name == "default" else f" --name {config.name}"
-    generate = f"{state.urls['KServe HTTP']}/v2/models/{config.contracts.generate_name}/generate"
-    wanted = json.dumps({"text_input": QUESTION, "max_tokens": 32, "temperature": 0})
-    chat = {
-        "model": state.model.get("name", ""),
-        "stream": True,
-        "messages": [{"role": "user", "content": QUESTION}],
-    }
-    key = " -H 'Authorization: Bearer YOUR_KEY'" if config.openai.get("api_key") else ""
     return [
         "",
         f"{state.model.get('name', config.model)} is served after {seconds:.1f} s",
         "",
         *(f"  {door:<15} {url}" for door, url in state.urls.items()),
         "",
-        "Try:",
-        f"  curl -s {generate} -d '{wanted}'",
-        f"  curl -sN {state.urls['OpenAI']}/chat/completions -H 'Content-Type: application/json'{key} "
-        f"-d '{json.dumps(chat)}'",
-        f"  trident chat{name}",
-        "",
+        *_commands(state, config, name),
         f"Logs: {state.run_dir}/logs   (trident logs{name} -f)",
         f"Stop: trident stop{name}" if is_detached else "Stop: Ctrl-C (a second one forces)",
     ]
+
+
+def _commands(state: ServerState, config: Config, name: str) -> list[str]:
+    """Those that the model answers: text, else an embedding, else none."""
+    generate = f"{state.urls['KServe HTTP']}/v2/models/{config.contracts.generate_name}/generate"
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if config.openai.get("api_key") else ""
+    openai = f"-H 'Content-Type: application/json'{key} -d"
+    if "generate" in state.tasks:
+        wanted = json.dumps({"text_input": QUESTION, "max_tokens": 32, "temperature": 0})
+        messages = [{"role": "user", "content": QUESTION}]
+        chat = json.dumps({"model": state.model.get("name", ""), "stream": True, "messages": messages})
+        return [
+            "Try:",
+            f"  curl -s {generate} -d '{wanted}'",
+            f"  curl -sN {state.urls['OpenAI']}/chat/completions {openai} '{chat}'",
+            f"  trident chat{name}",
+            "",
+        ]
+    if "embed" in state.tasks:
+        wanted = json.dumps({"embedding_request": json.dumps({"input": QUESTION})})
+        embedding = json.dumps({"model": state.model.get("name", ""), "input": QUESTION})
+        return [
+            "Try:",
+            f"  curl -s {generate} -d '{wanted}'",
+            f"  curl -s {state.urls['OpenAI']}/embeddings {openai} '{embedding}'",
+            "",
+        ]
+    return []

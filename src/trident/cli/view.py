@@ -50,7 +50,7 @@ def rows(state: ServerState) -> list[Row]:
     if state.doors and state.phase in ("starting", "ready", "degraded"):
         answered = [door for door in state.doors if door.ok]
         refused = [door for door in state.doors if door.why]
-        phase = f"{len(answered)} of {len(state.doors)} have answered with a generation"
+        phase = f"{len(answered)} of {len(state.doors)} have answered"
         if refused:
             phase = f"{refused[0].name}: {refused[0].why}"
         since = max((child.since for child in state.children), default=state.since)

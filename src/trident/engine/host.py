@@ -166,7 +166,7 @@ class _Host:
             "model": ready.model_name,
             "max_model_len": ready.max_model_len,
             "replicas": ready.replicas,
-            "tasks": list(tasks),
+            "tasks": sorted(tasks),
             "openai_server": self._launched.openai_kind,
             "kv_cache_tokens": self._launched.config.cache_config.kv_cache_size_tokens,
         }

@@ -127,7 +127,7 @@ class Intake:
 
     def _check_task(self, task: str) -> None:
         if task not in self.tasks:
-            tasks = ", ".join(self.tasks)
+            tasks = ", ".join(sorted(self.tasks))
             raise Refused("unsupported", f"Model {self._model_name} does not support {task!r} request; it does {tasks}")
 
     async def _processed(

@@ -81,7 +81,9 @@ def in_words(error: Exception) -> str:
     parameter: str | None = getattr(error, "parameter", None)
     if any(frame.f_code.co_name == "_validate_structured_outputs" for frame, _ in walk_tb(error.__traceback__)):
         parameter = "structured_outputs"  # vLLM speaks of a grammar only, whichever constraint was given
-    return f"{parameter}: {text}" if parameter and parameter not in text else text or type(error).__name__
+    if parameter is not None and parameter in SAMPLING_NAMES and parameter not in text:
+        return f"{parameter}: {text}"
+    return text or type(error).__name__
 
 
 def _check_constraints(given: Any) -> None:

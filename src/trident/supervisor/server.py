@@ -111,15 +111,10 @@ class Server:
         if self._plan.doors is None:
             return
         timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
-        doors = doors_of(self._config, timeout_s, self._tasks())
+        doors = doors_of(self._config, timeout_s, self.state.tasks)
         self._doors = {name: DoorState(name=name, ok=False) for name in doors_for(doors.tasks)}
         self._changed()
         await self._plan.doors.run(doors, self._take_answer)
-
-    def _tasks(self) -> list[str]:
-        """What the engine host says that its model does."""
-        facts = [member.state.facts for member in self._group.members] if self._group else []
-        return [task for fact in facts for task in fact.get("tasks", [])]
 
     def _take_answer(self, answer: Answer) -> None:
         log.info("%s: %s in %.3f s", answer.name, answer.why or "answered", answer.seconds)

@@ -29,7 +29,7 @@ class ChildState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoorState(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in and how the generation through it went; ``seconds`` is None while it has not been tried."""
+    """One way in and how the request through it went; ``seconds`` is None while it has not been tried."""
 
     name: str
     ok: bool
@@ -64,6 +64,11 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     model: dict[str, str] = {}
     versions: dict[str, str] = {}
     error: ErrorState | None = None
+
+    @property
+    def tasks(self) -> list[str]:
+        """What the served model does, in vLLM's words; nothing while no engine host has said it."""
+        return [task for child in self.children for task in child.facts.get("tasks", ())]
 
     def save(self, run_dir: Path) -> None:
         """Readers see the old file or the new one, never half of one."""

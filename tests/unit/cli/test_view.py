@@ -51,7 +51,7 @@ def test_plain_view_prints_a_line_for_each_new_phase(capsys: pytest.CaptureFixtu
     assert shown == [
         "engine host: importing vLLM",
         "engine host: ready",
-        "front doors: 0 of 1 have answered with a generation",
+        "front doors: 0 of 1 have answered",
     ]
 
 
@@ -74,7 +74,8 @@ def test_live_view_ends_with_every_row(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_ready_lines_can_be_copied() -> None:
-    shown = ready.lines(state(child("ready"), phase="ready"), Config(), 12.34, is_detached=False)
+    engine = child("ready", facts={"tasks": ["generate"]})
+    shown = ready.lines(state(engine, phase="ready"), Config(), 12.34, is_detached=False)
     assert shown == [
         "",
         "demo is served after 12.3 s",
@@ -95,6 +96,15 @@ def test_ready_lines_can_be_copied() -> None:
         "Logs: /run/logs   (trident logs -f)",
         "Stop: Ctrl-C (a second one forces)",
     ]
+
+
+def test_ready_lines_ask_a_model_for_what_it_does() -> None:
+    def shown(*tasks: str) -> str:
+        engine = child("ready", facts={"tasks": list(tasks)})
+        return "\n".join(ready.lines(state(engine, phase="ready"), Config(), 12.34, is_detached=False))
+
+    assert """-d '{"embedding_request": "{\\"input\\": """ in shown("embed") and "/v1/embeddings" in shown("embed")
+    assert "chat" not in shown("embed") and "curl" not in shown("classify")
 
 
 def test_status_lines_name_children_and_doors() -> None:
