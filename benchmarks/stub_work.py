@@ -19,6 +19,7 @@ from trident.protocol import sockets
 from trident.protocol.messages import VERSION, Accepted, Delta, EngineReady, FromStub, Hello, Submit, Tokens
 from trident.protocol.spec import StubSpec
 from trident.triton.stub.engine import Engine
+from trident.triton.stub.piece import Piece
 
 STREAMS, STEPS = 64, 2000
 LENGTH = 1
@@ -32,10 +33,19 @@ class _Silent:
     def __init__(self, ended: threading.Semaphore) -> None:
         self._ended = ended
 
-    def progress(self, texts: list[str]) -> None:
+    def accepted(self, num_prompt_tokens: int) -> None:
         """Nothing."""
 
-    def finish(self, texts: list[str], reasons: list[str]) -> None:
+    def progress(self, pieces: list[Piece]) -> None:
+        """Nothing."""
+
+    def embedded(self, embedding: list[float]) -> None:
+        """Nothing."""
+
+    def is_cancelled(self) -> bool:
+        return False
+
+    def finish(self, pieces: list[Piece], reasons: list[str]) -> None:
         self._ended.release()
 
     def fail(self, code: str, message: str) -> None:
