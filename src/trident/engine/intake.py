@@ -79,7 +79,7 @@ class Intake:
         except VLLMNotFoundError as error:
             return Rejected(submit.id, "not_found", str(error))
         except (VLLMClientError, ValueError, TypeError, OverflowError) as error:
-            return Rejected(submit.id, "invalid", in_words(error))
+            return Rejected(submit.id, "invalid", in_words(error, submit))
         except Exception as error:
             log.exception("request %s failed before it reached the engine", submit.request_id)
             return Rejected(submit.id, "internal", f"{type(error).__name__}: {error}")

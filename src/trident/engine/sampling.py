@@ -10,6 +10,7 @@ import msgspec
 from vllm.exceptions import VLLMClientError, VLLMValidationError
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
+from trident.engine import complaint
 from trident.protocol.messages import Submit
 
 _INTERNAL = {
@@ -33,6 +34,17 @@ _CONSTRAINTS = ("json", "regex", "choice", "grammar", "json_object", "structural
 """Of ``structured_outputs`` exactly one is given."""
 
 
+_STRUCTURED = '; vLLM has structured_outputs for it now, for instance {"json": schema}'
+_RENAMED = {
+    "best_of": "; vLLM has given it up, n is what remains",
+    "guided_json": _STRUCTURED,
+    "guided_regex": _STRUCTURED,
+    "guided_choice": _STRUCTURED,
+    "guided_grammar": _STRUCTURED,
+    "use_beam_search": "; vLLM's engine has no beam search any more",
+}
+
+
 class Refused(Exception):
     """The request cannot be run; carries one of ``REJECTION_CODES``."""
 
@@ -49,7 +61,7 @@ def sampling_params(submit: Submit) -> SamplingParams:
     for name in submit.sampling:
         if name not in SAMPLING_NAMES:
             close = difflib.get_close_matches(name, SAMPLING_NAMES, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = _RENAMED.get(name) or (f"; did you mean {close[0]!r}?" if close else "")
             raise Refused("invalid", f"unknown sampling parameter {name!r}{hint}")
     for name, kind in _NESTED.items():
         inner = given.get(name)
@@ -68,22 +80,22 @@ def sampling_params(submit: Submit) -> SamplingParams:
         # msgspec wraps what __post_init__ raises (vLLM's own words) and says where a type is wrong.
         if isinstance(error.__cause__, VLLMClientError):
             raise error.__cause__ from None
-        name = str(error).rpartition("`$.")[2].rstrip("`") if "`$." in str(error) else ""
-        text = str(error).partition(" - at ")[0]
-        raise Refused("invalid", f"sampling parameter {name!r}: {text}" if name else text) from error
+        raise Refused("invalid", complaint.wrong_type(str(error), given)) from error
     params.skip_clone = True  # made for this request alone
     return params
 
 
-def in_words(error: Exception) -> str:
-    """What vLLM says of a client's value, with the name of the parameter in it."""
+def in_words(error: Exception, submit: Submit) -> str:
+    """What vLLM says of a client's value, with the parameter's name and what came in it."""
     text = str(error.args[0]) if isinstance(error, VLLMValidationError) and error.args else str(error)
     parameter: str | None = getattr(error, "parameter", None)
     if any(frame.f_code.co_name == "_validate_structured_outputs" for frame, _ in walk_tb(error.__traceback__)):
         parameter = "structured_outputs"  # vLLM speaks of a grammar only, whichever constraint was given
     if parameter is not None and parameter in SAMPLING_NAMES and parameter not in text:
         return f"{parameter}: {text}"
-    return text or type(error).__name__
+    if "prompt" in text and submit.prompt is not None:
+        return f"text_input: {text}"
+    return complaint.with_value(text or type(error).__name__, submit.sampling)
 
 
 def _check_constraints(given: Any) -> None:

@@ -89,11 +89,11 @@ def _prefix(request: Request, asked: dict[str, Any], *, stream: bool) -> str:
 
 def _priority(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise BadInput(f"priority must be a whole number, got {inputs.kind(value)}")
+        raise BadInput(f"priority must be a whole number, got {json.dumps(value)[:80]}")
     try:
         priority = int(value)
     except ValueError:
-        raise BadInput(f"priority must be a whole number, got {value!r}") from None
+        raise BadInput(f"priority must be a whole number, got {json.dumps(value)[:80]}") from None
     if not -(2**31) <= priority < 2**31:
         raise BadInput(f"priority must be in -2**31 to 2**31 - 1, got {priority}")
     return priority
