@@ -29,7 +29,7 @@ OUTSIDE = {
     "TRIDENT_STATE_DIR": "Run directories: configuration, logs, state; by default `$XDG_STATE_HOME/trident`, else "
     "`~/.local/state/trident`.",
 }
-INTERNAL = {"TRIDENT_STATUS_FD"}
+INTERNAL = {"TRIDENT_STATUS_FD", "TRIDENT_KEEPER", "TRIDENT_PYTHON"}
 
 _TOP = """\
 # Configuration

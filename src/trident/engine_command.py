@@ -62,7 +62,7 @@ def environment(config: Config, env: EngineEnv) -> dict[str, str]:
     environ["TMPDIR"] = os.fspath(config.sockets_dir)
     environ["PYTHONUNBUFFERED"] = "1"
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    if config.runtime.offline or Path(config.model).exists() or config.model == "demo":
+    if config.runtime.offline or config.model == "demo" or Path(config.model or "").exists():
         environ.setdefault("HF_HUB_OFFLINE", "1")
     return environ
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 
 
-def serve_detached(config: Config, model: ResolvedModel, started: float) -> None:
+def serve_detached(config: Config, model: ResolvedModel | None, started: float) -> None:
     """Returns when the server is ready. Raises its error when it cannot start; Ctrl-C leaves it starting."""
     supervisor = start_supervisor(config, model)
     shown = view.make(started)
@@ -35,7 +35,7 @@ def serve_detached(config: Config, model: ResolvedModel, started: float) -> None
         show.line(line)
 
 
-def start_supervisor(config: Config, model: ResolvedModel) -> subprocess.Popen[bytes]:
+def start_supervisor(config: Config, model: ResolvedModel | None) -> subprocess.Popen[bytes]:
     """Its log is the supervisor's own; what it says before it has one goes into ``launch.log``."""
     try:
         spec = launch.save(config, model)

@@ -15,9 +15,10 @@ QUESTION = "What is the capital of France?"
 def lines(state: ServerState, config: Config, seconds: float, *, is_detached: bool) -> list[str]:
     """URLs, commands that can be copied, and how to stop."""
     name = "" if config.name == "default" else f" --name {config.name}"
+    models = ", ".join(state.openai_doors) or ", ".join(config.triton.model_repository)
     return [
         "",
-        f"{state.model.get('name', config.model)} is served after {seconds:.1f} s",
+        f"{models} is served after {seconds:.1f} s",
         "",
         *(f"  {door:<15} {url}" for door, url in state.urls.items()),
         "",
@@ -28,28 +29,32 @@ def lines(state: ServerState, config: Config, seconds: float, *, is_detached: bo
 
 
 def _commands(state: ServerState, config: Config, name: str) -> list[str]:
-    """Those that the model answers: text, else an embedding, else none."""
-    generate = f"{state.urls['KServe HTTP']}/v2/models/{config.contracts.generate_name}/generate"
+    """Those that the first model answers: text, else an embedding, else none."""
+    if not state.openai_doors:
+        return []
+    model, url = next(iter(state.openai_doors.items()))
+    contract = config.contracts.generate_name if config.model is not None else model
+    generate = f"{state.urls['KServe HTTP']}/v2/models/{contract}/generate"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if config.openai.get("api_key") else ""
     openai = f"-H 'Content-Type: application/json'{key} -d"
     if "generate" in state.tasks:
         wanted = json.dumps({"text_input": QUESTION, "max_tokens": 32, "temperature": 0})
         messages = [{"role": "user", "content": QUESTION}]
-        chat = json.dumps({"model": state.model.get("name", ""), "stream": True, "messages": messages})
+        chat = json.dumps({"model": model, "stream": True, "messages": messages})
         return [
             "Try:",
             f"  curl -s {generate} -d '{wanted}'",
-            f"  curl -sN {state.urls['OpenAI']}/chat/completions {openai} '{chat}'",
+            f"  curl -sN {url}/chat/completions {openai} '{chat}'",
             f"  trident chat{name}",
             "",
         ]
     if "embed" in state.tasks:
         wanted = json.dumps({"embedding_request": json.dumps({"input": QUESTION})})
-        embedding = json.dumps({"model": state.model.get("name", ""), "input": QUESTION})
+        embedding = json.dumps({"model": model, "input": QUESTION})
         return [
             "Try:",
             f"  curl -s {generate} -d '{wanted}'",
-            f"  curl -s {state.urls['OpenAI']}/embeddings {openai} '{embedding}'",
+            f"  curl -s {url}/embeddings {openai} '{embedding}'",
             "",
         ]
     return []

@@ -47,13 +47,16 @@ def find(name: str | None) -> Running:
     if found.phase == "starting":
         raise NotRunning(f"The server {name} is not ready yet", "it is still starting", "watch it: trident status")
     config = Config.model_validate_json((directory / "config.json").read_bytes())
+    if not found.openai_doors:
+        raise NotRunning(f"The server {name} has no model to talk to", "none of its models is vLLM's", start)
+    model, openai_url = next(iter(found.openai_doors.items()))
     api_key = config.openai.get("api_key")
     return Running(
         name,
         kserve_url=found.urls["KServe HTTP"],
-        openai_url=base_url(found.urls["OpenAI"]),
-        model=found.model["name"],
-        generate_name=config.contracts.generate_name,
+        openai_url=base_url(openai_url),
+        model=model,
+        generate_name=config.contracts.generate_name if config.model is not None else model,
         api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
     )
 

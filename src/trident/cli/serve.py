@@ -37,7 +37,7 @@ def serve(
     *,
     flags: Mapping[str, Any],
 ) -> None:
-    """Serve a model over KServe (HTTP, gRPC) and OpenAI, all on one vLLM engine."""
+    """Serve a model over KServe (HTTP, gRPC) and OpenAI, all on one vLLM engine; or Triton's own repositories."""
     started = time.time()
     given: Sequence[Given] = ctx.obj or ()
     resolved = configuration({**flags, "model": model}, config, given)
@@ -58,10 +58,12 @@ def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[G
     from trident.config.engine_arguments import EngineArguments
     from trident.errors import ConfigurationError
     from trident.supervisor import ports, run_directory
+    from trident.triton import user_models
 
     first = load(flags, file=file)
     run_directory.check_free(first)
-    ports.probe(first.listen)
+    ports.probe(first)
+    user_models.find(first)
     env = ensure_engine(first.runtime.engine_build, paths.data_dir(), offline=first.runtime.offline)
     arguments = EngineArguments.read(env.arguments_path)
     tables, words = arguments.sort(given)
@@ -77,15 +79,17 @@ def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[G
     return whole.model_copy(update={"engine": checked["engine"], "openai": checked["openai"]})
 
 
-def find_model(config: Config) -> ResolvedModel:
-    """The model's folder; a download shows its progress. Raises ModelNotFound, ModelUnusable."""
+def find_model(config: Config) -> ResolvedModel | None:
+    """The model's folder, None without a model; a download shows its progress. Raises ModelNotFound, ModelUnusable."""
     from trident.config import paths
     from trident.models.resolve import resolve
 
+    if config.model is None:
+        return None
     return resolve(config.model, config.hub, paths.data_dir(), offline=config.runtime.offline, report=show.note)
 
 
-def serve_here(config: Config, model: ResolvedModel, started: float) -> None:
+def serve_here(config: Config, model: ResolvedModel | None, started: float) -> None:
     """Runs the supervisor in this process until it is told to stop."""
     import asyncio
 

@@ -80,7 +80,7 @@ async def check_doors(found: ServerState) -> dict[str, bool]:
 def lines(found: ServerState, doors: dict[str, bool], now: float) -> list[str]:
     """The report for people."""
     note = f" ({found.note})" if found.note else ""
-    model = f"{found.model.get('name', '?')} ({found.model.get('path', '?')})"
+    model = f"{found.model['name']} ({found.model['path']})" if found.model else ", ".join(found.openai_doors) or "-"
     children = [["CHILD", "PID", "PHASE", "SINCE", "RESTARTS", "RSS"]]
     children.append(
         ["supervisor", str(found.process.pid), found.phase, _ago(now - found.since), "", _rss(found.process.pid)]

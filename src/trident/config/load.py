@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -29,11 +29,20 @@ TABLES = {
     for name, field in Config.model_fields.items()
     if name in PASS_THROUGH or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
 }
+LISTS = {
+    name
+    for section in (Config, *(field.annotation for field in Config.model_fields.values()))
+    if isinstance(section, type) and issubclass(section, Section)
+    for name, field in section.model_fields.items()
+    if get_origin(field.annotation) is tuple
+}
 NOT_SETTINGS = {
     # Variables of Trident that move or tell things and are no part of the configuration.
     "TRIDENT_DATA_DIR",
     "TRIDENT_STATE_DIR",
     "TRIDENT_STATUS_FD",
+    "TRIDENT_KEEPER",
+    "TRIDENT_PYTHON",
     "TRIDENT_CONFIG",
 }
 
@@ -137,7 +146,7 @@ def _from_flags(flags: Mapping[str, Any], places: Mapping[str, tuple[str, ...]])
 
 
 def _listed(name: str, text: str) -> Any:
-    return literal(text) if name == "recipe_stop" else text
+    return literal(text) if name in LISTS else text
 
 
 def literal(text: str) -> Any:

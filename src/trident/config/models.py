@@ -146,11 +146,30 @@ class Adapters(Section):
 
 
 class Triton(Section):
-    """tritonserver."""
+    """tritonserver, and the user's own models in it, which are served from where they lie and never written to."""
 
+    model_repository: tuple[str, ...] = Field(
+        (),
+        description="Folder of Triton models to serve beside MODEL, or alone when no MODEL is given; may be repeated.",
+    )
     model_control_mode: Literal["none", "explicit"] = Field(
         "none", description="Whether clients may load and unload models: none (they may not) or explicit."
     )
+    load_model: tuple[str, ...] = Field(
+        (),
+        description="With explicit: a model of the repositories to load at the start (by default all); repeatable.",
+    )
+
+    @field_validator("model_repository")
+    @classmethod
+    def _absolute(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Path(folder).expanduser().absolute()) for folder in folders)
+
+    @model_validator(mode="after")
+    def _names_need_explicit(self) -> Triton:
+        if self.load_model and self.model_control_mode != "explicit":
+            raise ValueError("load_model needs model_control_mode = explicit; without it every model is loaded")
+        return self
 
 
 class Supervision(Section):
@@ -180,14 +199,16 @@ class Runtime(Section):
 class Config(Section):
     """All of it. ``engine`` and ``openai`` pass through to vLLM under vLLM's own names."""
 
-    model: str = Field("demo", description="demo, a folder, a Hugging Face id or a ModelScope id.")
+    model: str | None = Field(
+        "demo",
+        description="demo, a folder, a Hugging Face id or a ModelScope id; none when only repositories are served.",
+    )
     name: ModelName = Field("default", description="Name of this server, when several run on one machine.")
     hub: Hub = Field("auto", description="Where a model id is looked up; auto tries Hugging Face, then ModelScope.")
     listen: Listen = Listen()
     contracts: Contracts = Contracts()
     stubs: Stubs = Stubs()
     adapters: Adapters = Adapters()
-
     triton: Triton = Triton()
     supervision: Supervision = Supervision()
     runtime: Runtime = Runtime()
@@ -204,6 +225,32 @@ class Config(Section):
                 raise ValueError(f"{name} is there twice, once with dashes and once with underscores")
             named[name] = value
         return named
+
+    @model_validator(mode="before")
+    @classmethod
+    def _repositories_alone(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "model" not in values:
+            triton = values.get("triton")
+            if isinstance(triton, dict) and triton.get("model_repository"):
+                return {**values, "model": None}
+        return values
+
+    @model_validator(mode="after")
+    def _engine_arguments_have_a_model(self) -> Config:
+        if self.model is None and self.engine:
+            names = ", ".join(self.engine)
+            raise ValueError(f"{names} cannot be for nothing: there is no MODEL; a repository's are in its model.json")
+        return self
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Port of each front door by its name. Without MODEL the OpenAI doors are those of the repositories' models."""
+        return {door: port for door, port in self.listen.ports.items() if self.model is not None or door != "OpenAI"}
+
+    @property
+    def own_models(self) -> tuple[str, ...]:
+        """Triton's names of the models that stand for MODEL."""
+        return self.contracts.names if self.model is not None else ()
 
     @property
     def run_dir(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -75,8 +75,15 @@ class DoorProbe:
         await process.wait()
 
 
-def doors_of(config: Config, timeout_s: float, tasks: Sequence[str]) -> Doors:
-    """The doors of a configured server; ``tasks`` are vLLM's names for what its model does."""
+def doors_of(
+    config: Config,
+    timeout_s: float,
+    tasks: Sequence[str],
+    kept: Mapping[str, Sequence[str]] | None = None,
+    unloaded: Sequence[str] = (),
+) -> Doors:
+    """The doors of a configured server; ``tasks`` are vLLM's names for what its model does, ``kept`` the same of models
+    in repositories."""
     listen = config.listen
     api_key = config.openai.get("api_key")
     return Doors(
@@ -88,7 +95,9 @@ def doors_of(config: Config, timeout_s: float, tasks: Sequence[str]) -> Doors:
         recipe_name=config.contracts.recipe_name,
         api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
         timeout_s=timeout_s,
-        tasks=tuple(tasks),
+        tasks=tuple(tasks) if config.model is not None else None,
+        kept={model: tuple(of_model) for model, of_model in (kept or {}).items()},
+        unloaded=tuple(unloaded),
     )
 
 

@@ -25,7 +25,8 @@ _EMBEDDING = json.dumps({"input": PROMPT})
 
 
 class Doors(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to knock."""
+    """Where to knock, and what the models do there, in vLLM's words: MODEL (``tasks``, None without one) and the models
+    of the user's repositories (``kept``). Doors of models that are ``unloaded`` are left alone."""
 
     host: str
     http_port: int
@@ -35,7 +36,9 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     recipe_name: str
     api_key: str | None
     timeout_s: float
-    tasks: tuple[str, ...] = ("generate",)
+    tasks: tuple[str, ...] | None = ("generate",)
+    kept: dict[str, tuple[str, ...]] = {}
+    unloaded: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,11 +121,14 @@ def openai_embeddings(doors: Doors) -> None:
 
 
 Door = Callable[[Doors], object]
+INFER = "KServe HTTP infer"
+KEPT = ("KServe HTTP generate_stream", "KServe HTTP generate")
+"""The first of them that such a model has is asked."""
 
 GENERATION: dict[str, Door] = {
     "KServe HTTP generate": kserve_generate,
     "KServe HTTP generate_stream": kserve_generate_stream,
-    "KServe HTTP infer": kserve_infer,
+    INFER: kserve_infer,
     "KServe gRPC stream": kserve_grpc,
     "OpenAI completions": openai_completions,
 }
@@ -142,9 +148,30 @@ def doors_for(tasks: Sequence[str]) -> dict[str, Door]:
     return EMBEDDING if "embed" in tasks else OTHER
 
 
+def asked_doors(doors: Doors) -> dict[str, Door]:
+    """All of a server: MODEL's, and one of each model in repositories that KServe's contract can ask."""
+    own = doors_for(doors.tasks) if doors.tasks is not None else {}
+    asked = {name: door for name, door in own.items() if _model_of(name, doors) not in doors.unloaded}
+    for model, tasks in doors.kept.items():
+        name = next((name for name in KEPT if name in doors_for(tasks)), None)
+        if name is not None and model not in doors.unloaded:
+            asked[f"{name} of {model}"] = _at(model, doors_for(tasks)[name])
+    return asked
+
+
+def _model_of(name: str, doors: Doors) -> str | None:
+    if not name.startswith("KServe"):
+        return None
+    return doors.recipe_name if name == INFER else doors.generate_name
+
+
+def _at(model: str, door: Door) -> Door:
+    return lambda doors: door(msgspec.structs.replace(doors, generate_name=model))
+
+
 def knock(doors: Doors) -> Iterator[Answer]:
     """All doors at once; answers in the order in which they come."""
-    asked = doors_for(doors.tasks)
+    asked = asked_doors(doors)
     pool = ThreadPoolExecutor(len(asked))
     try:
         for answer in as_completed([pool.submit(_timed, name, door, doors) for name, door in asked.items()]):

@@ -15,7 +15,7 @@ from trident.errors import ConfigurationError, TridentError
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
 from trident.supervisor import kept_engine, ports
 from trident.supervisor.kept_engine import KeptEngine, Order
-from trident.supervisor.state import ChildState
+from trident.supervisor.state import OPENAI_OF, ChildState
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,23 @@ class Keeper:
         return [state for engine in self.engines for state in engine.states]
 
     @property
+    def tasks(self) -> dict[str, list[str]]:
+        """What the models that hold an engine do, in vLLM's words, by Triton's names of them."""
+        return {engine.order.want.model: engine.tasks for engine in self.engines if engine.leases}
+
+    @property
+    def losses(self) -> dict[str, bool]:
+        """By model, whether its engine has served and does not serve stubs now. One that starts is not here."""
+        lost = {engine.order.want.model: True for engine in self.engines if engine.is_lost}
+        serving = {engine.order.want.model: False for engine in self.engines if engine.serves_stubs}
+        return lost | serving
+
+    @property
     def urls(self) -> dict[str, str]:
         """OpenAI doors of the models by name."""
         host = self._config.listen.local_host
         host = f"[{host}]" if ":" in host else host
-        return {f"OpenAI of {engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
+        return {f"{OPENAI_OF}{engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
 
     @property
     def is_lost(self) -> bool:
@@ -128,6 +140,7 @@ class Keeper:
         if engine is None:
             engine = KeptEngine(order, self._config, self._label(order), self._port(order), self._logs, self._on_change)
             self.engines.append(engine)
+            self.engines.sort(key=lambda engine: engine.label)
             self._starts[engine] = asyncio.ensure_future(self._start(engine))
         engine.leases += 1
         return engine
@@ -146,7 +159,7 @@ class Keeper:
         engine.leases -= 1
         if linger and self._linger_s and not engine.leases:
             await asyncio.sleep(self._linger_s)
-        while not engine.leases and self._is_withdrawn(engine.order.want.model):
+        while not engine.leases and self._is_withdrawn(engine.order.want.model):  # noqa: ASYNC110
             await asyncio.sleep(WITHDRAWN_S)
         if not engine.leases and not engine.is_ending:
             await self._end(engine)

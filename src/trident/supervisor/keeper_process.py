@@ -40,7 +40,7 @@ def main() -> int:
     triton_pid, socket = int(sys.argv[1]), Path(sys.argv[2])
     try:
         _leave_triton_libraries()
-        config = load().model_copy(update={"name": f"{PREFIX}{triton_pid}", "engine": {}})
+        config = load().model_copy(update={"name": f"{PREFIX}{triton_pid}", "model": None})
         triton = identify(triton_pid)
         if triton is not None:
             _forget_old()

@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace as replace_fields
 
 from trident import engine_command
 from trident.config import paths
@@ -66,6 +68,11 @@ def order(want: Want, config: Config) -> Order:
     return Order(want, asked, os.fspath(found.path), env)
 
 
+def _openai(config: Config) -> dict[str, Any]:
+    """The OpenAI server's arguments are MODEL's where there is one; the key protects every door."""
+    return {name: value for name, value in config.openai.items() if config.model is None or name == "api_key"}
+
+
 class KeptEngine:
     """One engine host in a run folder of its own. ``label`` names it in status and logs; ``leases`` counts its stubs.
 
@@ -87,6 +94,7 @@ class KeptEngine:
                 "name": f"{config.name}/engines/{label}",
                 "model": order.model_path,
                 "engine": order.asked.engine,
+                "openai": _openai(config),
                 "listen": config.listen.model_copy(update={"openai_port": port}),
             }
         )
@@ -102,6 +110,11 @@ class KeptEngine:
         return self._group is not None and self._group.is_ready
 
     @property
+    def serves_stubs(self) -> bool:
+        """Ready, or so far in its start that stubs are served."""
+        return self._group is not None and all(member.child.serves_stubs for member in self._group.members)
+
+    @property
     def is_lost(self) -> bool:
         """It has been ready, and is not there now."""
         return self._watching is not None and not self.is_ending and not self.is_ready
@@ -110,6 +123,11 @@ class KeptEngine:
     def states(self) -> list[ChildState]:
         """For ``state.json``."""
         return [member.state for member in self._group.members] if self._group else []
+
+    @property
+    def tasks(self) -> list[str]:
+        """What its model does, in vLLM's words; nothing while it has not said it."""
+        return [task for state in self.states for task in state.facts.get("tasks", ())]
 
     @property
     def stub(self) -> StubSpec:
@@ -128,9 +146,9 @@ class KeptEngine:
         self._directory.acquire()
         order = self.order
         model = ResolvedModel(Path(order.model_path), order.want.model, "folder")
-        spec = msgspec.structs.replace(
-            engine_command.spec(self._config, model, order.env), model_path=order.model_path, loras=order.asked.loras
-        )
+        told = engine_command.spec(self._config, model, order.env)
+        lora_dir = told.lora_dir if order.asked.engine.get("enable_lora") else None
+        spec = replace_fields(told, model_path=order.model_path, loras=order.asked.loras, lora_dir=lora_dir)
         command = engine_host.command(
             self._config, spec, order.env, name=f"engine {self.label}", log_path=self._log_path
         )

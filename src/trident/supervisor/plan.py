@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 import trident
+from trident import engine_command
 from trident.config import paths
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken
-from trident.supervisor import shared_memory, triton_scratch
+from trident.supervisor import engine_host, shared_memory, triton_scratch
 from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
 from trident.supervisor.processes import children_of
 from trident.supervisor.reach import http_status
 from trident.supervisor.shelf import ControlShelf, FolderShelf, Shelf
-from trident.triton import repository
+from trident.triton import repository, shadow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +34,17 @@ if TYPE_CHECKING:
 class Plan:
     """Children in the order of the view; the last is stopped first. Without ``doors`` nothing is asked at them.
 
-    ``models`` are, by the name of a child, those that tritonserver can serve only with it; ``shelf`` takes them out.
+    ``models`` are, by the name of a child, those that tritonserver can serve only with it; ``shelf`` takes them out. At
+    ``keeper`` the stubs of the user's repositories get their engines; ``follow_repositories`` takes over what changes
+    there, for clients who load models.
     """
 
     children: list[Command]
     doors: DoorProbe | None = None
     shelf: Shelf | None = None
     models: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keeper: Path | None = None
+    follow_repositories: Callable[[], None] | None = None
     model: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -54,7 +60,7 @@ class Planner(Protocol):
 class RealPlanner:
     """vLLM's engine host and tritonserver. Raises EnvironmentBroken when one of them is not installed."""
 
-    def __init__(self, config: Config, model: ResolvedModel) -> None:
+    def __init__(self, config: Config, model: ResolvedModel | None) -> None:
         from trident.triton import command as triton_command
 
         self._config = config
@@ -68,16 +74,21 @@ class RealPlanner:
         env = engine_env(self._config.runtime.engine_build, paths.data_dir())
         if env is None:
             raise EnvironmentBroken("vLLM is not installed", "the engine environment is missing", "run: trident setup")
-        engine, relay = self._engine(logs, env)
-        folder = repository.write(self._config, [relay], env.build)
+        config, model = self._config, self._model
+        engines = [self._engine(logs, env, model)] if model else []
+        folder = repository.write(config, [engine_command.relay_address(config)], env.build)
         shelf = self._shelf(folder)
-        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf)
+        keeper = config.sockets_dir / "keeper.sock" if config.triton.model_repository else None
+        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf, keeper)
+        can_load = config.triton.model_control_mode == "explicit"
         return Plan(
-            children=[engine, triton],
+            children=[*engines, triton],
             doors=DoorProbe(),
             shelf=shelf,
-            models={engine.name: self._config.contracts.names},
-            model={"name": self._model.name, "path": str(self._model.path), "source": self._model.source},
+            models={engine.name: config.own_models for engine in engines},
+            keeper=keeper,
+            follow_repositories=partial(shadow.follow, config, folder) if keeper and can_load else None,
+            model={"name": model.name, "path": str(model.path), "source": model.source} if model else {},
             versions={
                 "trident": trident.__version__,
                 "vllm": f"{env.vllm_version} ({env.build})",
@@ -85,15 +96,11 @@ class RealPlanner:
             },
         )
 
-    def _engine(self, logs: Path, env: EngineEnv) -> tuple[Command, str]:
-        from trident import engine_command
-        from trident.supervisor import engine_host
+    def _engine(self, logs: Path, env: EngineEnv, model: ResolvedModel) -> Command:
+        spec = engine_command.spec(self._config, model, env)
+        return engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
 
-        spec = engine_command.spec(self._config, self._model, env)
-        command = engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
-        return command, spec.relay_address
-
-    def _triton(self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf) -> Command:
+    def _triton(self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf, keeper: Path | None) -> Command:
         from trident.runtime.control_env import STUB_NAME
         from trident.triton import command as triton_command
 
@@ -112,7 +119,7 @@ class RealPlanner:
         return Command(
             name="tritonserver",
             argv=triton_command.argv(self._config, install, self._plain(folder)),
-            env=triton_command.environment(install),
+            env=triton_command.environment(install, keeper),
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_NAME, name="stub"),

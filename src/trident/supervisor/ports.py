@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 
-from trident.config.models import Listen
+from trident.config.models import Config
 from trident.errors import ConfigurationError, PortBusy
 
 
-def probe(listen: Listen) -> None:
+def probe(config: Config) -> None:
     """Raises PortBusy for the first port that somebody else has, ConfigurationError for one that nobody can have."""
-    for door, port in listen.ports.items():
-        _probe_one(listen.host, port, door)
+    for door, port in config.ports.items():
+        _probe_one(config.listen.host, port, door)
 
 
 def _probe_one(host: str, port: int, door: str) -> None:

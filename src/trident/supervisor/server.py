@@ -13,10 +13,12 @@ from trident.config.models import Config
 from trident.errors import EngineStartFailed, TridentError
 from trident.supervisor import log_file, ports, signals
 from trident.supervisor.door_probe import doors_of
-from trident.supervisor.doors import Answer, doors_for
+from trident.supervisor.doors import Answer, asked_doors
 from trident.supervisor.group import Group
+from trident.supervisor.keeper import Keeper
 from trident.supervisor.plan import Plan, Planner
 from trident.supervisor.processes import Process, identify
+from trident.supervisor.reach import http_json
 from trident.supervisor.run_directory import RunDirectory
 from trident.supervisor.state import DoorState, ErrorState, ServerPhase, ServerState
 
@@ -24,6 +26,9 @@ log = logging.getLogger(__name__)
 
 DOOR_TIMEOUT_S = 120.0
 DOOR_RETRY_S = 5.0
+FOLLOW_S = 1.0
+LINGER_S = 60.0
+"""An engine of the user's repositories waits so long for the stubs of a new tritonserver."""
 
 
 class Server:
@@ -36,6 +41,7 @@ class Server:
         self._directory = RunDirectory(config, planner.shm_prefix)
         self._plan = Plan([])
         self._group: Group | None = None
+        self._keeper: Keeper | None = None
         self._phase: ServerPhase = "starting"
         self._started = self._since = time.time()
         self._note = ""
@@ -50,7 +56,7 @@ class Server:
     async def run(self) -> None:
         """Serves until SIGINT, SIGTERM or SIGHUP; a second one forces. Raises TridentError when it cannot start, or
         when it has failed; in both cases everything has been stopped and removed before."""
-        ports.probe(self._config.listen)
+        ports.probe(self._config)
         self._directory.acquire()
         try:
             with log_file.writing(self._directory.logs), signals.taken(self._take_signal):
@@ -69,6 +75,12 @@ class Server:
     async def _serve(self) -> None:
         self._plan = self._planner(self._directory.logs)
         self._group = Group(self._plan.children, self._config.supervision, self._changed)
+        if self._plan.keeper is not None:
+            is_withdrawn = self._plan.shelf.holds if self._plan.shelf else lambda _: False
+            self._keeper = Keeper(
+                self._config, self._directory.logs, self._changed, linger_s=LINGER_S, is_withdrawn=is_withdrawn
+            )
+            await self._keeper.listen(self._plan.keeper)
         self._enter("starting")
         if await self._unless_stopped(self._start(self._group)):
             await self._unless_stopped(self._watch(self._group))
@@ -81,20 +93,35 @@ class Server:
         self._enter("ready")
 
     async def _watch(self, group: Group) -> None:
-        doors = asyncio.ensure_future(self._follow_health(group))
+        beside = [asyncio.ensure_future(self._follow_health(group))]
+        if self._plan.follow_repositories is not None:
+            beside.append(asyncio.ensure_future(self._follow_repositories(self._plan.follow_repositories)))
         try:
             await group.watch()
         finally:
-            doors.cancel()
-            await asyncio.gather(doors, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _follow_repositories(self, follow: Callable[[], None]) -> None:
+        """A client may load what the user has put into his repository since the start."""
+        complaint = ""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            try:
+                await asyncio.to_thread(follow)
+            except (TridentError, OSError) as error:
+                if complaint != str(error):
+                    complaint = str(error)
+                    log.warning("the repositories cannot be followed: %s", complaint)
 
     async def _follow_health(self, group: Group) -> None:
         """After a restart the server is ready again only when every door has answered again."""
         while True:
-            await self._until(lambda: not group.is_ready)
+            await self._until(lambda: not self._is_whole(group))
             self._enter("degraded")
             while self._phase == "degraded":
-                await self._until(lambda: group.is_ready)
+                await self._until(lambda: self._is_whole(group))
                 if self._plan.shelf:
                     await self._plan.shelf.until_returned(DOOR_TIMEOUT_S)
                 try:
@@ -104,17 +131,33 @@ class Server:
                     self._changed()
                     await asyncio.sleep(DOOR_RETRY_S)
                 else:
-                    if group.is_ready:
+                    if self._is_whole(group):
                         self._enter("ready")
+
+    def _is_whole(self, group: Group) -> bool:
+        return group.is_ready and not (self._keeper is not None and self._keeper.is_lost)
 
     async def _knock(self) -> None:
         if self._plan.doors is None:
             return
         timeout_s = min(DOOR_TIMEOUT_S, self._config.supervision.start_timeout_s)
-        doors = doors_of(self._config, timeout_s, self.state.tasks)
-        self._doors = {name: DoorState(name=name, ok=False) for name in doors_for(doors.tasks)}
+        kept = self._keeper.tasks if self._keeper else {}
+        doors = doors_of(self._config, timeout_s, self.state.tasks, kept, await self._unloaded())
+        self._doors = {name: DoorState(name=name, ok=False) for name in asked_doors(doors)}
         self._changed()
-        await self._plan.doors.run(doors, self._take_answer)
+        if self._doors:
+            await self._plan.doors.run(doors, self._take_answer)
+
+    async def _unloaded(self) -> list[str]:
+        """Models that a client has unloaded, so that nobody expects an answer of them."""
+        if self._config.triton.model_control_mode != "explicit":
+            return []
+        listen = self._config.listen
+        try:
+            _, index = await http_json(listen.local_host, listen.http_port, "/v2/repository/index", {})
+        except (OSError, EOFError, ValueError, asyncio.TimeoutError):
+            return []  # the doors will say it
+        return [model["name"] for model in index if model.get("reason") == "unloaded"]
 
     def _take_answer(self, answer: Answer) -> None:
         log.info("%s: %s in %.3f s", answer.name, answer.why or "answered", answer.seconds)
@@ -142,6 +185,8 @@ class Server:
             await self._plan.doors.close()
         if self._group:
             await self._group.stop(self._force)
+        if self._keeper:
+            await self._keeper.stop(self._force)
         self._enter("stopped" if self._is_clean else "failed")
 
     def _take_signal(self, name: str) -> None:
@@ -176,6 +221,11 @@ class Server:
                 shelf.restore(models)
             else:
                 shelf.withdraw(models, member.child.phase)
+        for model, is_lost in (self._keeper.losses if self._keeper else {}).items():
+            if is_lost:
+                shelf.withdraw([model], "its engine is lost")
+            else:
+                shelf.restore([model])
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -193,9 +243,12 @@ class Server:
             phase=self._phase,
             since=self._since,
             note=self._note,
-            children=[member.state for member in self._group.members] if self._group else [],
+            children=[
+                *(member.state for member in (self._group.members if self._group else [])),
+                *(self._keeper.states if self._keeper else []),
+            ],
             doors=list(self._doors.values()),
-            urls=urls(self._config),
+            urls=urls(self._config) | (self._keeper.urls if self._keeper else {}),
             model=self._plan.model,
             versions=self._plan.versions,
             error=self._error,
@@ -206,12 +259,13 @@ def urls(config: Config) -> dict[str, str]:
     """Where clients on this machine find each door."""
     listen = config.listen
     host = f"[{listen.local_host}]" if ":" in listen.local_host else listen.local_host
-    return {
+    all_of_them = {
         "KServe HTTP": f"http://{host}:{listen.http_port}",
         "KServe gRPC": f"{host}:{listen.grpc_port}",
         "Triton metrics": f"http://{host}:{listen.metrics_port}/metrics",
         "OpenAI": f"http://{host}:{listen.openai_port}/v1",
     }
+    return {door: url for door, url in all_of_them.items() if door in config.ports}
 
 
 def _error_state(error: TridentError) -> ErrorState:

@@ -10,6 +10,8 @@ import msgspec
 from trident.supervisor.processes import Process
 
 FILE_NAME = "state.json"
+OPENAI_OF = "OpenAI of "
+"""Begins the name of the OpenAI door of a model of the user's repositories; its name follows."""
 
 ServerPhase = Literal["starting", "ready", "degraded", "stopping", "stopped", "failed"]
 
@@ -67,8 +69,9 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tasks(self) -> list[str]:
-        """What the served model does, in vLLM's words; nothing while no engine host has said it."""
-        return [task for child in self.children for task in child.facts.get("tasks", ())]
+        """What the model of the first of ``openai_doors`` does, in vLLM's words; nothing while its host has not said
+        it."""
+        return next((list(child.facts["tasks"]) for child in self.children if "tasks" in child.facts), [])
 
     def save(self, run_dir: Path) -> None:
         """Readers see the old file or the new one, never half of one."""
@@ -77,6 +80,12 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         temporary.touch(mode=0o600)
         temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
         temporary.replace(path)
+
+    @property
+    def openai_doors(self) -> dict[str, str]:
+        """The address of each OpenAI door by the name that its model has there; MODEL's is the first."""
+        kept = {door[len(OPENAI_OF) :]: url for door, url in self.urls.items() if door.startswith(OPENAI_OF)}
+        return {self.model.get("name", ""): self.urls["OpenAI"], **kept} if "OpenAI" in self.urls else kept
 
     def is_running(self) -> bool:
         """The supervisor that wrote it lives; after a kill the file stays behind and says something else."""

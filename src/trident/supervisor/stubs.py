@@ -1,6 +1,6 @@
 """Triton's Python stub processes, known by their command lines (python_backend 24.10):
 
-…/triton_python_backend_stub MODEL.PY SHARED_MEMORY SIZE GROWTH TRITON_PID … INSTANCE …
+…/triton_python_backend_stub MODEL.PY SHARED_MEMORY SIZE GROWTH TRITON_PID …
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def of(triton_pid: int) -> list[Stub]:
         if len(words) > _TRITON_PID and words[0].endswith(STUB_NAME) and words[_TRITON_PID] == str(triton_pid):
             identity = identify(process.pid)
             if identity is not None:
-                found.append(Stub(identity, words[_REGION].lstrip("/")))
+                found.append(Stub(identity, words[_REGION]))
     return found
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from trident.config.models import Config
+from trident.protocol import lease
 from trident.runtime.control_env import TritonInstall
 
 SHM_REGION_BYTES = 16 * 1024 * 1024
@@ -29,12 +30,6 @@ DEEPEN_STACK = (
 )
 _WITH_A_DEEP_STACK = ["/bin/sh", "-c", f'{DEEPEN_STACK}; exec "$0" "$@"']
 
-_MODEL_CONTROL = {
-    # Clients can neither load nor unload; the supervisor takes models out of the folder (see ``supervisor.shelf``).
-    "none": ["--model-control-mode=poll", "--repository-poll-secs=1"],
-    "explicit": ["--model-control-mode=explicit", "--load-model=*"],
-}
-
 
 def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
     """The command line."""
@@ -56,19 +51,29 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         f"--grpc-port={listen.grpc_port}",
         f"--metrics-address={http_host}",
         f"--metrics-port={listen.metrics_port}",
-        # Our configurations are complete; asking the stubs would start each of them once more.
-        "--disable-auto-complete-config",
+        *_model_control(config),
         # Both models wait for the same engine: one after the other they would wait twice.
         "--model-load-thread-count=4",
         # Triton ends a model's stubs one after the other and sleeps a second for each.
         f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",
         "--allow-gpu-metrics=false",
-        *_MODEL_CONTROL[config.triton.model_control_mode],
     ]
 
 
-def environment(install: TritonInstall) -> dict[str, str]:
-    """This process's environment with what the server and its stubs need in front.
+def _model_control(config: Config) -> list[str]:
+    triton = config.triton
+    # Our own configurations are complete; asking the stubs would start each of them once more.
+    flags = [] if triton.model_repository else ["--disable-auto-complete-config"]
+    if triton.model_control_mode == "none":
+        # Clients can neither load nor unload; the supervisor takes models out of the folder (see ``supervisor.shelf``).
+        return [*flags, "--model-control-mode=poll", "--repository-poll-secs=1"]
+    names = [*config.own_models, *triton.load_model] if triton.load_model else ["*"]
+    return [*flags, "--model-control-mode=explicit", *(f"--load-model={name}" for name in names)]
+
+
+def environment(install: TritonInstall, keeper: Path | None = None) -> dict[str, str]:
+    """This process's environment with what the server and its stubs need in front; ``keeper`` is the socket at which
+    the stubs of a user's repository get their engines.
 
     The stub takes its packages from the first ``python3`` on PATH and ignores PYTHONPATH.
     """
@@ -79,4 +84,6 @@ def environment(install: TritonInstall) -> dict[str, str]:
         libraries.append(inherited)
     environ["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
     environ["PYTHONUNBUFFERED"] = "1"
+    if keeper is not None:
+        environ[lease.VARIABLE] = os.fspath(keeper)
     return environ

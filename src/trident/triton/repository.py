@@ -13,6 +13,7 @@ import msgspec
 
 from trident.config.models import Config
 from trident.protocol.spec import StubSpec
+from trident.triton import shadow
 from trident.triton.stub import contract
 
 RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
@@ -43,12 +44,20 @@ __all__ = ["TritonPythonModel"]
 
 
 def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> Path:
-    """Makes ``repository`` in the run directory afresh and returns it.
+    """Makes ``repository`` in the run directory afresh and returns it: our models, and links to the user's.
 
-    ``relays`` are the addresses of the engine hosts, ``build`` the engine's.
+    ``relays`` are the addresses of the engine hosts, ``build`` the engine's. Raises ConfigurationError.
     """
     repository = config.run_dir / "repository"
     shutil.rmtree(repository, ignore_errors=True)
+    repository.mkdir(parents=True)
+    shadow.follow(config, repository)
+    if config.model is not None:
+        _write_own(repository, config, relays, build)
+    return repository
+
+
+def _write_own(repository: Path, config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> None:
     contracts = config.contracts
     defaults = {
         "max_tokens": contracts.recipe_max_tokens,
@@ -70,7 +79,6 @@ def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> P
     _write_model(repository, contracts.infer_name, contract.GENERATE, stub, (count + 1) // 2)
     recipe = msgspec.structs.replace(stub, defaults=defaults)
     _write_model(repository, contracts.recipe_name, contract.RECIPE, recipe, count)
-    return repository
 
 
 def _write_model(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,24 @@ def test_folder_of_adapters_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"Bad setting adapters\.lora_dir"):
         load({"lora_dir": str(tmp_path / "nowhere")}, environ={})
     assert load({"lora_dir": str(tmp_path)}, environ={}).adapters.lora_dir == tmp_path
+
+
+def test_repositories_alone_have_no_model() -> None:
+    alone = load({}, environ={"TRIDENT_MODEL_REPOSITORY": '["/a", "/b"]'})
+    assert alone.model is None and alone.triton.model_repository == ("/a", "/b")
+    assert alone.own_models == () and "OpenAI" not in alone.ports
+    beside = load({"model": "demo", "model_repository": ["/a"]}, environ={})
+    assert beside.model == "demo" and "generate" in beside.own_models and "OpenAI" in beside.ports
+    assert Config.model_validate_json(alone.model_dump_json()) == alone
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"model_repository": ["/a"], "engine": {"max_model_len": 8}}, "there is no MODEL"),
+        ({"load_model": ["a"]}, "needs model_control_mode = explicit"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(flags: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        load(flags, environ={})

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 import supervisor_fakes as fakes
 
@@ -76,6 +77,19 @@ def test_door_without_text_is_named(asked: Doors, door: object) -> None:
         Handler.answers[path] = body.replace("Paris", "").replace("Pa", "").replace("ris", "")
     with pytest.raises(doors.WrongAnswer, match="no text came"):
         door(asked)  # type: ignore[operator]
+
+
+def test_models_of_repositories_have_one_door_each(asked: Doors) -> None:
+    kept = {"llama": ("generate",), "bge": ("embed",), "judge": ("classify",)}
+    alone = msgspec.structs.replace(asked, tasks=None, kept=kept)
+    assert list(doors.asked_doors(alone)) == ["KServe HTTP generate_stream of llama", "KServe HTTP generate of bge"]
+    Handler.answers["/v2/models/llama/generate_stream"] = Handler.answers["/v2/models/generate/generate_stream"]
+    doors.asked_doors(alone)["KServe HTTP generate_stream of llama"](alone)
+
+
+def test_unloaded_models_are_left_alone(asked: Doors) -> None:
+    some = msgspec.structs.replace(asked, kept={"llama": ("generate",)}, unloaded=("generate", "llama"))
+    assert list(doors.asked_doors(some)) == ["KServe HTTP infer", "OpenAI completions"]
 
 
 def test_error_in_a_stream_is_quoted(asked: Doors) -> None:

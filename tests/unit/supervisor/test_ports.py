@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import supervisor_fakes as fakes
 
-from trident.config.models import Listen
+from trident.config.models import Config
 from trident.errors import ConfigurationError, PortBusy
 from trident.supervisor import ports
 
 
-def listen(**changes: object) -> Listen:
+def listen(**changes: object) -> Config:
     free = {f"{door}_port": fakes.free_port() for door in ("http", "grpc", "metrics", "openai")}
-    return Listen.model_validate({**free, **changes})
+    return Config.model_validate({"listen": {**free, **changes}})
 
 
 def test_free_ports_pass() -> None:

@@ -59,3 +59,29 @@ def test_ipv6_address_is_written_as_each_library_wants_it() -> None:
     install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
     words = command.argv(config, install, Path("/repository"))
     assert {"--http-address=ipv6:::1", "--grpc-address=[::1]", "--metrics-address=ipv6:::1"} <= set(words)
+
+
+def test_repository_of_the_user_s_is_completed_by_triton(tmp_path: Path) -> None:
+    install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
+    flags: dict[str, object] = {"model_repository": [str(tmp_path)]}
+    assert "--disable-auto-complete-config" in command.argv(load({}, environ={}), install, Path("/repository"))
+    assert "--disable-auto-complete-config" not in command.argv(load(flags, environ={}), install, Path("/repository"))
+    assert command.environment(install, Path("/keeper"))["TRIDENT_KEEPER"] == "/keeper"
+
+
+@pytest.mark.parametrize(
+    ("flags", "loaded"),
+    [
+        ({}, ["*"]),
+        ({"load_model": ["llama"]}, ["llama"]),
+        ({"load_model": ["llama"], "model": "demo"}, ["generate", "generate_infer", "qwen3_vllm", "llama"]),
+    ],
+)
+def test_explicit_mode_loads_all_or_what_is_named_beside_ours(
+    tmp_path: Path, flags: dict[str, object], loaded: list[str]
+) -> None:
+    install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
+    config = load({"model_repository": [str(tmp_path)], "model_control_mode": "explicit", **flags}, environ={})
+    words = command.argv(config, install, Path("/repository"))
+    assert "--model-control-mode=explicit" in words
+    assert [word.partition("=")[2] for word in words if word.startswith("--load-model")] == loaded
