@@ -49,6 +49,7 @@ AGREEING: dict[str, Body] = {
     "no thinking, as the server's default says": {"messages": ASKED, **GREEDY},
     "content cut by a stop string": {"messages": ASKED, "stop": ["is Par"], **GREEDY},
     "stop string kept": {"messages": ASKED, "stop": ["is Par"], "include_stop_str_in_output": True, **GREEDY},
+    "sampled as the model's configuration says": {**OPENED, "max_tokens": 40},
     "tools that are not called": {"messages": ASKED, **TOOLS, **GREEDY},
     "one call": {**calling("Rome|Paris"), **GREEDY},
     "two calls": {**calling("Rome", "Paris"), **GREEDY},
@@ -71,7 +72,9 @@ DIFFERING: dict[str, Body] = {
 def parsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served.plan(tmp_path_factory.mktemp("p"))
     flags = ["--stubs", "1", "--reasoning-parser", "qwen3", "--tool-call-parser", "hermes", "--enable-auto-tool-choice"]
-    started = served.serve("demo", *flags, "--default-chat-template-kwargs", '{"enable_thinking": false}')
+    flags += ["--default-chat-template-kwargs", '{"enable_thinking": false}']
+    flags += ["--override-generation-config", '{"temperature": 0}']
+    started = served.serve("demo", *flags)
     assert started.returncode == 0, started.stdout + started.stderr
     yield served
     assert served.trident("stop").returncode == 0

@@ -7,6 +7,8 @@ is done as in ``vllm/entrypoints/openai/chat_completion/serving.py``.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +39,15 @@ from trident.protocol.messages import Submit
 
 @dataclass
 class Rendered:
-    """A chat request ready for the engine."""
+    """A chat request ready for the engine.
+
+    There is a parser for each of the ``n`` sequences, or none at all: then the answer is plain text.
+    """
 
     prompt: Any
     params: SamplingParams
     request: ChatCompletionRequest
-    template_kwargs: dict[str, Any]
+    parsers: list[Parser]
     reasoning_ended: bool | None
     reasoning_parser_kwargs: dict[str, Any] | None
 
@@ -77,6 +82,8 @@ class Chat:
             default_chat_template_kwargs=resolve_default_chat_template_kwargs(args),
         )
         self._tokenizer = renderer.get_tokenizer()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="chats", daemon=True).start()
         self._defaults = model.get_diff_sampling_param()
         from_model = model.generation_config not in ("auto", "vllm")
         self._most_tokens: int | None = (
@@ -90,7 +97,21 @@ class Chat:
         self._renderer.warmup()
 
     async def render(self, submit: Submit) -> Rendered:
-        """Raises Refused, and what vLLM raises for a bad request."""
+        """Raises Refused, and what vLLM raises for a bad request.
+
+        On a thread, so that nobody else's tokens stand still for a long conversation: a thousand messages take 30 ms.
+        """
+        rendering = asyncio.run_coroutine_threadsafe(self._render(submit), self._loop)
+        return await asyncio.wrap_future(rendering)
+
+    def answers(self, chat: Rendered, sequences: list[EngineCoreRequest]) -> list[ChatAnswer]:
+        """What reads the engine's tokens of each sequence; none where the answer is plain text."""
+        return [
+            ChatAnswer(chat.request, parser, self._tokenizer, sequence, auto_tools=self._auto_tools)
+            for parser, sequence in zip(chat.parsers, sequences, strict=False)
+        ]
+
+    async def _render(self, submit: Submit) -> Rendered:
         fields = dict(submit.chat or {})
         sampling = {**self._defaults, "max_tokens": None}
         for name, value in submit.sampling.items():
@@ -98,7 +119,7 @@ class Chat:
         params = sampling_params(msgspec.structs.replace(submit, sampling=sampling))
         request = chat_request(fields, params, params.max_tokens)
         template_kwargs = self._renderer.effective_chat_template_kwargs(request)
-        parser = self._parser_for(request, template_kwargs)
+        parsers = self._parsers(request, template_kwargs, params.n)
         prompt = await self._prompt(request)
         # Parsers change the request while it is rendered: with tools, what the engine may say and what is text.
         params = msgspec.structs.replace(
@@ -108,30 +129,25 @@ class Chat:
             skip_special_tokens=request.skip_special_tokens,
             spaces_between_special_tokens=request.spaces_between_special_tokens,
         )
+        parser = parsers[0] if parsers else None
         thinks = parser is not None and parser.reasoning_parser is not None
         return Rendered(
             prompt,
             params,
             request,
-            template_kwargs,
+            parsers,
             reasoning_ended=request.resolve_reasoning_ended(parser, prompt.get("prompt_token_ids") or []),
             reasoning_parser_kwargs={"chat_template_kwargs": template_kwargs} if thinks else None,
         )
 
-    def answers(self, chat: Rendered, sequences: list[EngineCoreRequest]) -> list[ChatAnswer]:
-        """One for each sequence; none where no parser is configured, as the answer is plain text then."""
-        answers = []
-        for sequence in sequences:
-            parser = self._parser_for(chat.request, chat.template_kwargs)
-            if parser is not None:
-                answers.append(ChatAnswer(chat.request, parser, self._tokenizer, sequence, auto_tools=self._auto_tools))
-        return answers
-
-    def _parser_for(self, request: ChatCompletionRequest, template_kwargs: dict[str, Any]) -> Parser | None:
+    def _parsers(self, request: ChatCompletionRequest, template_kwargs: dict[str, Any], n: int) -> list[Parser]:
         kind = self._renderer.parser
         if kind is None:
-            return None
-        return kind(self._tokenizer, request.tools, chat_template_kwargs=template_kwargs, model_config=self._model)
+            return []
+        return [
+            kind(self._tokenizer, request.tools, chat_template_kwargs=template_kwargs, model_config=self._model)
+            for _ in range(n)
+        ]
 
     async def _prompt(self, request: ChatCompletionRequest) -> Any:
         try:
