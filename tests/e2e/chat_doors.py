@@ -35,10 +35,10 @@ def kserve_body(body: Body) -> Body:
     return {**given, **returns, "sampling_parameters": json.dumps(rest)}
 
 
-def kserve(server: Served, body: Body) -> httpx.Response:
+def kserve(server: Served, body: Body, **inputs: Any) -> httpx.Response:
     """One whole answer of the generate contract."""
     url = f"{server.http_url}/v2/models/generate/generate"
-    return httpx.post(url, json=kserve_body(body), timeout=REQUEST_TIMEOUT_S)
+    return httpx.post(url, json={**kserve_body(body), **inputs}, timeout=REQUEST_TIMEOUT_S)
 
 
 def by_kserve(server: Served, body: Body) -> Said:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from chat_doors import Body, Said, by_kserve, by_kserve_stream, by_openai, by_openai_stream
+from chat_doors import Body, Said, by_kserve, by_kserve_stream, by_openai, by_openai_stream, kserve
 from served import Served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -103,6 +103,13 @@ def test_calls_are_reported_with_their_finish_reason(parsing: Served) -> None:
     called = [("weather", '{"city": "Rome"}'), ("weather", '{"city": "Paris"}')]
     said = by_kserve_stream(parsing, AGREEING["two calls"])
     assert said == Said(["Hi "], [""], [called], ["tool_calls"], said.prompt_tokens, said.completion_tokens)
+
+
+def test_hidden_reasoning_is_not_told_by_logprobs(parsing: Served) -> None:
+    for wants_reasoning, shows in ((True, True), (False, False)):
+        body = {**OPENED, **GREEDY, "logprobs": 1, "include_reasoning": wants_reasoning}
+        answer = kserve(parsing, body, return_logprobs=True).json()
+        assert (answer["logprobs"] != "null") is shows
 
 
 def test_prompt_as_text_is_not_parsed(parsing: Served) -> None:

@@ -56,12 +56,19 @@ class ChatAnswer:
         self._auto_tools = auto_tools
         self._called_tools = False
 
+    @property
+    def hides_tokens(self) -> bool:
+        """The client wants no reasoning, and its tokens would tell it (vLLM's rule)."""
+        return not self._request.include_reasoning
+
     def take(self, output: EngineCoreOutput) -> News:
         """Raises what vLLM's parsers raise."""
         finish, stop_reason = output.finish_reason, output.stop_reason
+        known_tokens = self._detokenizer.num_output_tokens()
         stop = self._detokenizer.update(output.new_token_ids, finish is FinishReason.STOP)
         if stop is not None:
             finish, stop_reason = FinishReason.STOP, stop
+            _cut(output, self._detokenizer.num_output_tokens() - known_tokens)
         if self._request.stream:
             parsed = self._parse_new(output.new_token_ids, is_finished=finish is not None)
         else:
@@ -112,6 +119,14 @@ class ChatAnswer:
     @property
     def _is_forced(self) -> bool:
         return self._is_named or self._request.tool_choice == "required"
+
+
+def _cut(output: EngineCoreOutput, tokens: int) -> None:
+    """Drops what a step of several tokens brought after a stop string."""
+    if len(output.new_token_ids) > tokens:
+        del output.new_token_ids[tokens:]
+        if output.new_logprobs is not None:
+            output.new_logprobs = output.new_logprobs.slice_request(0, tokens)
 
 
 def _as_json(calls: Sequence[ToolCall | DeltaToolCall]) -> str:

@@ -180,7 +180,8 @@ class Relay:
     def _open(
         self, peer: Peer, submit: Submit, index: int, request: EngineCoreRequest, n: int, answer: ChatAnswer | None
     ) -> Sequence:
-        logprobs = self._intake.logprobs(request) if submit.logprobs else None
+        shows_tokens = answer is None or not answer.hides_tokens
+        logprobs = self._intake.logprobs(request) if submit.logprobs and shows_tokens else None
         sequence = Sequence(peer, submit.id, index, request, Account(request, n), logprobs, answer)
         self._sequences[request.request_id] = sequence
         return sequence
