@@ -85,11 +85,9 @@ class Chat:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="chats", daemon=True).start()
         self._defaults = model.get_diff_sampling_param()
-        from_model = model.generation_config not in ("auto", "vllm")
+        is_a_folder = model.generation_config not in ("auto", "vllm")
         self._most_tokens: int | None = (
-            self._defaults.get("max_tokens")
-            if from_model
-            else (model.override_generation_config or {}).get("max_new_tokens")
+            self._defaults.get("max_tokens") if is_a_folder else model.override_generation_config.get("max_new_tokens")
         )
 
     def warm_up(self) -> None:

@@ -41,8 +41,9 @@ class Submit(_Message, frozen=True):
     fields of vLLM's ``SamplingParams`` by name. ``deadline_s`` counts from arrival at the host. ``resume_from`` are
     output tokens already delivered by another engine: they are appended to the prompt and never sent again.
     ``images`` are base64 as the client sent them, for a ``prompt``. ``chat`` holds fields of vLLM's
-    ``ChatCompletionRequest`` by name, none of them of sampling. ``embed`` is {"input": text or token ids,
-    "pooling_params": fields of vLLM's ``PoolingParams``}. ``logprobs``: deltas carry logprobs and their sum.
+    ``ChatCompletionRequest`` by name; those of them that have no input of their own come in ``sampling``. ``embed`` is
+    {"input": text or token ids, "pooling_params": fields of vLLM's ``PoolingParams``}. ``logprobs``: deltas carry
+    logprobs and their sum.
     """
 
     id: int
