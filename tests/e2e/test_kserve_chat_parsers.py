@@ -50,6 +50,7 @@ AGREEING: dict[str, Body] = {
     "content cut by a stop string": {"messages": ASKED, "stop": ["is Par"], **GREEDY},
     "stop string kept": {"messages": ASKED, "stop": ["is Par"], "include_stop_str_in_output": True, **GREEDY},
     "sampled as the model's configuration says": {**OPENED, "max_tokens": 40},
+    "null for what is left out": {**OPENED, "max_tokens": 40, "temperature": None, "top_p": None},
     "tools that are not called": {"messages": ASKED, **TOOLS, **GREEDY},
     "one call": {**calling("Rome|Paris"), **GREEDY},
     "two calls": {**calling("Rome", "Paris"), **GREEDY},

@@ -113,7 +113,8 @@ class Chat:
         fields = dict(submit.chat or {})
         sampling = {**self._defaults, "max_tokens": None}
         for name, value in submit.sampling.items():
-            (fields if name in AMONG_SAMPLING else sampling)[name] = value
+            if value is not None or name not in sampling:  # null leaves the default
+                (fields if name in AMONG_SAMPLING else sampling)[name] = value
         params = sampling_params(msgspec.structs.replace(submit, sampling=sampling))
         request = chat_request(fields, params, params.max_tokens)
         template_kwargs = self._renderer.effective_chat_template_kwargs(request)
