@@ -78,6 +78,8 @@ class TokenizedTexts:
         short = [WORDS[index] for index in np.flatnonzero(self._lengths == self._lengths.min())]
         while len(words) > 1 and self.count(" ".join(words)) > wanted:
             words.pop()
+        if self.count(words[0]) > wanted:
+            words = [short[int(rng.integers(0, len(short)))]]
         while self.count(" ".join(words)) + int(self._lengths.min()) <= wanted:
             words.append(short[int(rng.integers(0, len(short)))])
         return " ".join(words)

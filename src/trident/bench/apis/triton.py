@@ -22,7 +22,7 @@ class _Response(msgspec.Struct):
     generated_text: str | list[str] | None = None
     num_input_tokens: int | list[int] | None = None
     num_output_tokens: int | list[int] | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
     @property
     def text(self) -> str | None:
