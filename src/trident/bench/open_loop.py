@@ -39,6 +39,7 @@ async def run(
             task: asyncio.Future[Any] = asyncio.ensure_future(sender.converse(sender.next_talk(), due_ns))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+        await asyncio.sleep(0)  # the last one asks for its permission before there are no more
         quota.end(last)
         if tasks:
             await asyncio.gather(*tasks)
