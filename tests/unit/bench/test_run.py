@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -65,7 +66,7 @@ def test_open_loop_sends_on_schedule(server: str, tmp_path: Path) -> None:
     result = result_of(bench(*words, "--output-tokens", "4", "--workers", "2", output=tmp_path), tmp_path)
     rows = sorted(folder.read_rows(tmp_path), key=lambda row: row.scheduled_ns)
     assert len(rows) == 44
-    gaps_ns = [later.scheduled_ns - earlier.scheduled_ns for earlier, later in zip(rows[:-1], rows[1:], strict=True)]
+    gaps_ns = [later.scheduled_ns - earlier.scheduled_ns for earlier, later in itertools.pairwise(rows)]
     assert all(abs(gap - 20_000_000) <= 2 for gap in gaps_ns)
     assert all(row.sent_ns >= row.scheduled_ns for row in rows)
     assert {row.worker for row in rows} == {0, 1}
