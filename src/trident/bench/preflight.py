@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from trident.bench import metadata
 from trident.bench.apis.choice import api_and_channel
 from trident.bench.exchange import Answer, Ask, Exchange
 from trident.bench.metadata import Unreachable
 from trident.bench.plan import Api, Contract, Target, TextModel, Workload
-from trident.bench.text import texts
+from trident.bench.text import WORDS
 from trident.errors import NotRunning, RequestFailed
 
 PROBE_TIMEOUT_S = 120.0
-PROBE_WORDS = (32, 128)
-RECIPE_MODEL = "qwen3_vllm"
+SHORT_PROBE_WORDS = 8
+LONG_PROBES_WORDS = (len(WORDS), len(WORDS) // 4)
+"""All words, so that their average length is exact; fewer where the model's context is too short for them."""
 
 
 class Found(NamedTuple):
@@ -42,10 +42,16 @@ async def look(api: Api, url: str, model: str | None, workload: Workload) -> Fou
             f"No server answers at {url}", str(error), "check --url, or start one: trident serve"
         ) from error
     notes: list[str] = []
-    probes = [await _probe(target, workload, words) for words in PROBE_WORDS]
-    if probes[0].output_tokens is None:
+    short = await _probe(target, workload, SHORT_PROBE_WORDS)
+    if short.failure is not None:
+        raise RequestFailed(
+            f"The server refused a first small request at {target.url}",
+            f"{short.failure.kind}: {short.failure.message}" if short.failure.message else short.failure.kind,
+            "change --api or --model; with HTTP 401 set OPENAI_API_KEY",
+        )
+    if short.output_tokens is None:
         notes.append("the server counts no tokens at this API: counts are estimates")
-    return Found(target, _text_model(workload.text, probes), notes)
+    return Found(target, await _text_model(target, workload, short), notes)
 
 
 async def _openai_target(api: Api, url: str, model: str | None) -> Target:
@@ -114,32 +120,26 @@ def _chosen(asked: str | None, names: Sequence[str], what: str) -> str:
     )
 
 
+async def _text_model(target: Target, workload: Workload, short: Answer) -> TextModel:
+    """A line through two prompts that the server has counted: its chat template is what remains at no words."""
+    given = workload.text
+    if given.source == "tokenizer" or short.input_tokens is None:
+        return given
+    for words in LONG_PROBES_WORDS:
+        long = await _probe(target, workload, words)
+        if long.failure is None and long.input_tokens is not None and long.input_tokens > short.input_tokens:
+            per_word = (long.input_tokens - short.input_tokens) / (words - SHORT_PROBE_WORDS)
+            overhead = max(0.0, long.input_tokens - per_word * words)
+            return msgspec.structs.replace(given, source="server", tokens_per_word=per_word, overhead_tokens=overhead)
+    return given
+
+
 async def _probe(target: Target, workload: Workload, words: int) -> Answer:
-    guess = TextModel(tokens_per_word=1.0)
-    content = texts(guess).make(words, np.random.default_rng())
+    content = " ".join(WORDS[index % len(WORDS)] for index in range(-words, 0))
     api, channel = api_and_channel(target, workload)
     exchange = Exchange(0)
     try:
         await channel.exchange(api.encode(Ask([{"role": "user", "content": content}], 2)), exchange, PROBE_TIMEOUT_S)
-        answer = api.read(exchange)
     finally:
         await channel.close()
-    if answer.failure is not None:
-        raise RequestFailed(
-            f"The server refused a first small request at {target.url}",
-            f"{answer.failure.kind}: {answer.failure.message}" if answer.failure.message else answer.failure.kind,
-            "change --api or --model; with HTTP 401 set OPENAI_API_KEY",
-        )
-    return answer
-
-
-def _text_model(given: TextModel, probes: Sequence[Answer]) -> TextModel:
-    """A line through two prompts that the server has counted: its chat template is what remains at no words."""
-    counts = [probe.input_tokens for probe in probes]
-    if counts[0] is None or counts[1] is None or counts[1] <= counts[0]:
-        return given
-    per_word = (counts[1] - counts[0]) / (PROBE_WORDS[1] - PROBE_WORDS[0])
-    overhead = max(0.0, counts[0] - per_word * PROBE_WORDS[0])
-    if given.source == "tokenizer":
-        return given
-    return msgspec.structs.replace(given, source="server", tokens_per_word=per_word, overhead_tokens=overhead)
+    return api.read(exchange)
