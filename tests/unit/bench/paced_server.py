@@ -199,8 +199,9 @@ class PacedServer:
         heapq.heappush(self._due, (connection.due_ns, connection.socket.fileno()))
 
     def _told(self, path: str) -> Any:
+        path, _, query = path.partition("?")
         if path == "/truth":
-            return self._truth.told()
+            return self._truth.told(int(query.partition("last=")[2] or 0))
         if path == "/reset":
             self._truth = Truth()
             return {}
@@ -235,34 +236,34 @@ class Truth:
 
     ttft_ns: list[int] = field(default_factory=list)
     tpot_ns: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
-    tokens: int = 0
     stalled: int = 0
 
     def ended(self, connection: Connection, now_ns: int) -> None:
-        self.tokens += connection.tokens
+        self.tokens.append(connection.tokens)
         self.ttft_ns.append(connection.first_ns - connection.begin_ns)
-        if connection.tokens > 1:
-            self.tpot_ns.append((now_ns - connection.first_ns) / (connection.tokens - 1))
+        self.tpot_ns.append((now_ns - connection.first_ns) / max(1, connection.tokens - 1))
 
-    def told(self) -> dict[str, float]:
-        """In ms; ``late`` is against the plan, so the mock's own overload shows."""
+    def told(self, last: int) -> dict[str, float]:
+        """Of the ``last`` requests (0: all), in ms; ``late`` is against the plan, so the mock's own overload shows."""
+        ttft_ns, tpot_ns, tokens = self.ttft_ns[-last:], self.tpot_ns[-last:], self.tokens[-last:]
         return {
-            "requests": len(self.ttft_ns),
-            "tokens": self.tokens,
+            "requests": len(ttft_ns),
+            "tokens": sum(tokens),
             "stalled": self.stalled,
-            "ttft_p50_ms": _percentile(self.ttft_ns, 50),
-            "ttft_p99_ms": _percentile(self.ttft_ns, 99),
-            "tpot_p50_ms": _percentile(self.tpot_ns, 50),
-            "tpot_p99_ms": _percentile(self.tpot_ns, 99),
+            "ttft_p50_ms": _percentile(ttft_ns, 50),
+            "ttft_p99_ms": _percentile(ttft_ns, 99),
+            "tpot_p50_ms": _percentile(tpot_ns, 50),
+            "tpot_p99_ms": _percentile(tpot_ns, 99),
             "late_p50_ms": _percentile(self.late_ns, 50),
             "late_p99_ms": _percentile(self.late_ns, 99),
         }
 
 
 def _arrival_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """When the kernel had the request, on the monotonic clock: in a wave of requests the last waits for the first
-    ones' work."""
+    """When the kernel had the request, on the monotonic clock: in a wave of requests the last waits for the first ones'
+    work."""
     if not ancillary:  # came before the kernel began to take times
         return time.perf_counter_ns()
     seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
