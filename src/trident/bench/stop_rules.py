@@ -27,7 +27,8 @@ class Watcher:
 
     def take(self, status: Status) -> None:
         """A worker's samples."""
-        self._samples += status.tpot_ms or status.e2e_ms
+        if self._rules.confidence_width is not None:
+            self._samples += status.tpot_ms or status.e2e_ms
 
     def reason(self, statuses: Sequence[Status], now_s: float) -> str | None:
         """``errors``, ``server gone`` or ``confidence``; None to go on."""
