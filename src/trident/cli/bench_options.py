@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from trident.bench import lengths
+from trident.bench import arrivals, lengths
 from trident.bench.metrics import OF_A_REQUEST
 from trident.bench.plan import Api, Arrival, Load, Slo, StopRules, TextModel, Workload
 from trident.errors import ConfigurationError
@@ -163,6 +163,8 @@ class Options:
                 "arrivals are constant, poisson or gamma with a burstiness above 0",
                 "give one of these; a file of times is given by --trace",
             )
+        if self.trace is not None:
+            arrivals.trace_s(self.trace)
         return Load(
             kind="open",
             rate_per_s=rate_per_s,

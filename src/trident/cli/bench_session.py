@@ -20,6 +20,7 @@ from trident.bench.plan import Load
 from trident.bench.progress import Progress, Watch
 from trident.bench.result import Result
 from trident.bench.sweep import Levels
+from trident.bench.workload import conversations
 from trident.cli import bench_live, bench_summary, show
 from trident.cli.bench_options import Options
 from trident.errors import ClientBound, RequestFailed, ServerFailed, TridentError
@@ -31,14 +32,15 @@ INTERRUPTED_EXIT_CODE = 130
 
 def measure(options: Options, levels: Levels) -> None:
     """Raises what ended the run early, after its result is written."""
-    slos, stop = options.slos, options.stop
-    found = asyncio.run(preflight.look(options.checked_api, options.base_url, options.model, options.workload))
+    slos, stop, workload = options.slos, options.stop, options.workload
+    conversations(workload)  # a file that cannot be used is told before anybody is asked
+    found = asyncio.run(preflight.look(options.checked_api, options.base_url, options.model, workload))
     folder = options.output or _new_folder(options.api)
     session = sessions.Session(
         folder=folder,
         command=["trident", *sys.argv[1:]],
         target=found.target,
-        workload=msgspec.structs.replace(options.workload, text=found.text),
+        workload=msgspec.structs.replace(workload, text=found.text),
         levels=levels,
         stop=stop,
         slos=slos,

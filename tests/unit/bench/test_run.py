@@ -205,6 +205,7 @@ def test_unknown_model_ends_with_6(server: str, tmp_path: Path) -> None:
         ["--input-tokens", "many"],
         ["--jsonl", "/nowhere", "--num-requests", "1"],
         ["--tokenizer", "/nowhere"],
+        ["--trace", "/nowhere"],
         ["sweep", "--concurrency", "1,x"],
     ],
     ids=" ".join,
