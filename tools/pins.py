@@ -51,6 +51,8 @@ def main() -> None:
     write(pins.pins_file("cuda"), [f"vllm=={pins.VLLM_VERSION}"], ">=3.11,<3.14",
           "The CUDA engine environment, complete: the registry's torch is the CUDA build, so it has hashes too.",
           options)  # fmt: skip
+    write(pins.AIPERF_FILE, [f"aiperf=={pins.AIPERF_VERSION}"], ">=3.11,<3.14",
+          "AIPerf, for `trident bench --engine aiperf`: an environment of its own.", options)  # fmt: skip
     # `==2.13.0` also means 2.13.0+cpu, which uv prefers when a configured folder of wheels has it; `===` does not.
     cuda = pins.pins_file("cuda")
     cuda.write_text(re.sub(r"^torch==(?=\d)", "torch===", cuda.read_text(), flags=re.MULTILINE))

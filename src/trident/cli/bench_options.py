@@ -80,6 +80,11 @@ class Options:
     ] = False
 
     slo: Annotated[list[str] | None, _option(panel=R, help="For goodput: ttft:200ms, tpot:30ms, e2e:5s.")] = None
+    engine: Annotated[
+        list[str] | None,
+        _option(panel=R, help="Let aiperf or vllm repeat the run; their figures stand beside ours."),
+    ] = None
+    engine_python: Annotated[Path | None, _option(panel=R, help="The Python that has the --engine's tool.")] = None
     output: Annotated[Path | None, _option(panel=R, help="Folder of the result; else one in bench-results.")] = None
 
     @property

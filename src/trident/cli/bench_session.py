@@ -21,7 +21,7 @@ from trident.bench.progress import Progress, Watch
 from trident.bench.result import Result
 from trident.bench.sweep import Levels
 from trident.bench.workload import conversations
-from trident.cli import bench_live, bench_summary, show
+from trident.cli import bench_engine, bench_live, bench_summary, show
 from trident.cli.bench_options import Options
 from trident.errors import ClientBound, RequestFailed, ServerFailed, TridentError
 
@@ -33,6 +33,7 @@ INTERRUPTED_EXIT_CODE = 130
 def measure(options: Options, levels: Levels) -> None:
     """Raises what ended the run early, after its result is written."""
     slos, stop, workload = options.slos, options.stop, options.workload
+    bench_engine.check(options.engine or [])
     conversations(workload)  # a file that cannot be used is told before anybody is asked
     found = asyncio.run(preflight.look(options.checked_api, options.base_url, options.model, workload))
     folder = options.output or _new_folder(options.api)
@@ -51,8 +52,12 @@ def measure(options: Options, levels: Levels) -> None:
     result = asyncio.run(_run(session))
     for line in bench_summary.lines(result):
         show.line(line)
-    show.line(f"\nresult  {folder}")
-    show.line(f"report  {report.write(folder)}")
+    try:
+        if options.engine and result.complete:
+            bench_engine.cross_check(options.engine, folder, result, options.engine_python)
+    finally:
+        show.line(f"\nresult  {folder}")
+        show.line(f"report  {report.write(folder)}")
     _judge(result, allow_client_bound=options.allow_client_bound)
 
 

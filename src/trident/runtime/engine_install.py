@@ -52,14 +52,14 @@ def install(build: Build, data_dir: Path, report: Report) -> EngineEnv:
     for folder in (data_dir, engines, data_dir / "logs"):
         checks.check_writable(folder)
     binary = find_uv()
-    with _one_at_a_time(engines / ".lock", report) as lock:
+    with one_at_a_time(engines / ".lock", report) as lock:
         if found := engine_env(build, data_dir):
             return found
         remove_unfinished(data_dir)
         checks.check_disk(data_dir, build)
         log_path = data_dir / "logs" / "setup.log"
         log_path.write_text(f"# {time.strftime('%Y-%m-%d %H:%M:%S')} {build} engine, vLLM {pins.VLLM_VERSION}\n")
-        with _signals_raise():
+        with signals_raise():
             _Installation(build, data_dir, Uv(binary, engines, log_path, keep_open=lock), report).run()
     made = engine_env(build, data_dir)
     assert made, "an environment that was just stamped is complete"
@@ -184,7 +184,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _one_at_a_time(path: Path, report: Report) -> Iterator[int]:
+def one_at_a_time(path: Path, report: Report) -> Iterator[int]:
     """Holds the lock of all installations under ``path``; yields its descriptor, for children to inherit: a uv that
     outlives us still holds it. The file stays, as deleting a lock file is a race."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -200,7 +200,7 @@ def _one_at_a_time(path: Path, report: Report) -> Iterator[int]:
 
 
 @contextmanager
-def _signals_raise() -> Iterator[None]:
+def signals_raise() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP (a terminal that is closed) raise ``SystemExit`` so that the work is undone. Only the
     main thread may do this; in another the next installation cleans up."""
     if threading.current_thread() is not threading.main_thread():

@@ -177,7 +177,7 @@ class PacedServer:
 
     def _begin(self, connection: Connection, path: str, asked: dict[str, Any], begin_ns: int) -> None:
         tokens = _tokens(asked)
-        prompt = asked.get("prompt") or asked.get("text_input") or " ".join(m["content"] for m in asked["messages"])
+        prompt = asked.get("prompt") or asked.get("text_input") or _said(asked["messages"])
         prompt_tokens = round(len(prompt.split()) * self._options.prompt_tokens_per_word)
         connection.tokens, connection.sent = tokens, 0
         connection.begin_ns = begin_ns
@@ -275,6 +275,13 @@ def _percentile(values_ns: list[Any], percent: float) -> float:
     return values[min(len(values) - 1, int(len(values) * percent / 100))] / 1e6 if values else 0.0
 
 
+def _said(messages: list[dict[str, Any]]) -> str:
+    """All texts; vLLM's own benchmark sends content as a list of parts."""
+    contents = [message["content"] for message in messages]
+    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
+    return " ".join(part["text"] for each in parts for part in each)
+
+
 def _tokens(asked: dict[str, Any]) -> int:
     sampling = asked.get("sampling_parameters")
     asked = json.loads(sampling) if sampling else asked
@@ -285,7 +292,8 @@ def _tokens(asked: dict[str, Any]) -> int:
 def _openai(path: str, prompt_tokens: int, tokens: int) -> tuple[bytes, bytes, bytes]:
     """The head with what precedes the first token, one token, and the last token with all that follows it."""
     is_chat = "chat" in path
-    common = {"id": f"cmpl-{PADDING}", "object": "text_completion", "created": 1, "model": MODEL}
+    kind = "chat.completion.chunk" if is_chat else "text_completion"  # AIPerf reads an event by this
+    common = {"id": f"cmpl-{PADDING}", "object": kind, "created": 1, "model": MODEL}
     text: dict[str, Any] = {"delta": {"content": " word"}} if is_chat else {"text": " word"}
     token = _event({**common, "choices": [{"index": 0, **text, "logprobs": None, "finish_reason": None}]})
     role = _event({**common, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})

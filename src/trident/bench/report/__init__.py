@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from trident.bench import recorded
+from trident.bench.engines import crosscheck
 from trident.bench.recorded import Recorded
-from trident.bench.report import definitions, page, png, summary
+from trident.bench.report import crosschecks, definitions, page, png, summary
 from trident.bench.report.frame import Plot
 from trident.bench.report.load_plots import load_plots
 from trident.bench.report.markup import Element, element
@@ -41,6 +42,7 @@ def html(run: Recorded) -> str:
             *_plots(run),
             page.section("Client", page.card(summary.clients(result.points))),
         ]
+    parts += [crosschecks.section(found) for found in crosscheck.read_all(run.folder)]
     parts += [
         page.section("Conditions", page.card(summary.conditions(run))),
         page.section("Definitions", page.card(page.terms(definitions.formulas())), _how_to_read()),

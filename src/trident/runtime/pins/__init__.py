@@ -23,11 +23,18 @@ GIB_BYTES = 1 << 30
 DISK_NEEDED_BYTES: dict[Build, int] = {"cpu": 3 * GIB_BYTES, "cuda": 12 * GIB_BYTES}
 
 FOLDER = Path(__file__).parent
+AIPERF_VERSION = "0.13.0"
+AIPERF_FILE = FOLDER / "aiperf.txt"
 
 
 def pins_file(build: Build) -> Path:
     """The requirements file of ``build``, every line with hashes."""
     return FOLDER / f"engine-{build}.txt"
+
+
+def digest(file: Path) -> str:
+    """Names the exact contents of a requirements file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def pins_digest(build: Build) -> str:
