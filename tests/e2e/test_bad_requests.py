@@ -114,6 +114,12 @@ def test_model_that_makes_text_has_no_embeddings(server: Served) -> None:
     assert "Model demo does not support 'embed' request; it does generate" in answer.json()["error"]
 
 
+def test_model_without_eyes_takes_no_images(server: Served) -> None:
+    answer = server.generate("Hello", image=["aGVsbG8="])
+    assert answer.status_code == 400
+    assert "input 'image': model demo takes no images; leave it out" in answer.json()["error"]
+
+
 def test_empty_prompt_is_refused(server: Served) -> None:
     answer = server.generate("")
     assert answer.status_code == 400
