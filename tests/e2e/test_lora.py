@@ -129,6 +129,9 @@ def test_adapter_that_changes_or_goes_away_keeps_the_engine(adapted: Adapted) ->
         adapter_files.write(adapted.folder / name, seed=8)
         adapted.kserve(name)  # now "moving" is out of the engine's memory
     assert adapted.openai("moving") == answer  # vLLM's server remembers it, and the engine reads it again
+    adapter_files.write(adapted.folder / "moving", seed=6)
+    assert adapted.kserve("moving") == answer  # put back as it was
+    shutil.rmtree(adapted.folder / "moving")
     adapter_files.write(adapted.folder / "moving", seed=7)
     changed = adapted.kserve("moving")
     assert changed != answer and "its files have changed since it was first used" in changed

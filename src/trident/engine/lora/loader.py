@@ -51,13 +51,14 @@ class Loader:
         return adapter
 
     async def _load(self, adapter: LoRARequest) -> None:
+        # What another front-end began to load, and failed, would be taken for the whole.
+        await self._client.remove_lora_async(adapter.lora_int_id)
         try:
             await self._client.add_lora_async(adapter)
         except EngineDeadError:
             raise
         except Exception as error:
             log.warning("adapter %s cannot be loaded: %s", adapter.lora_name, error)
-            # What was loaded before the failure would be taken for the whole the next time.
-            await self._client.remove_lora_async(adapter.lora_int_id)
+            await self._client.remove_lora_async(adapter.lora_int_id)  # what was loaded before the failure
             why = str(error).removeprefix("Call to add_lora method failed: ")
             raise Refused("invalid", f"lora_name {adapter.lora_name!r}: vLLM cannot load it: {why}") from error
