@@ -34,6 +34,7 @@ COMMANDS = {
     "generate": Entry("trident.cli.generate", "Get one answer from the running server."),
     "triton-dir": Entry("trident.cli.triton_dir", "Make a folder to run tritonserver from yourself."),
     "bench": Entry("trident.cli.bench", "Load a server and measure what its users would feel."),
+    "repo": Entry("trident.cli.repo", "Write a model repository for another tritonserver."),
     "setup": Entry("trident.cli.setup", "Install what serving needs, once."),
 }
 

@@ -53,10 +53,7 @@ def serve(
 def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[Given]) -> Config:
     """The whole configuration, vLLM's arguments checked. What cannot work is refused in the order of its cost: settings
     and ports in an instant, arguments after the engine is installed. Raises CannotStart."""
-    from trident.cli.setup import ensure_engine
-    from trident.config import load, paths
-    from trident.config.engine_arguments import EngineArguments
-    from trident.errors import ConfigurationError
+    from trident.config import load
     from trident.supervisor import ports, run_directory
     from trident.triton import user_models
 
@@ -64,6 +61,18 @@ def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[G
     run_directory.check_free(first)
     ports.probe(first)
     user_models.find(first)
+    return with_engine_arguments(flags, file, given)
+
+
+def with_engine_arguments(flags: Mapping[str, Any], file: Path | None, given: Sequence[Given]) -> Config:
+    """The configuration with vLLM's arguments in their tables, checked; installs the engine, which knows them, if need
+    be. Raises CannotStart."""
+    from trident.cli.setup import ensure_engine
+    from trident.config import load, paths
+    from trident.config.engine_arguments import EngineArguments
+    from trident.errors import ConfigurationError
+
+    first = load(flags, file=file)
     env = ensure_engine(first.runtime.engine_build, paths.data_dir(), offline=first.runtime.offline)
     arguments = EngineArguments.read(env.arguments_path)
     tables, words = arguments.sort(given)

@@ -20,15 +20,21 @@ VARIABLE = "TRIDENT_KEEPER"
 
 GOODBYE = b"goodbye\n"
 
+ENGINE_PARAMETER = "TRIDENT_ENGINE"
+"""In ``config.pbtxt``: models that name the same engine, and have equal ``model.json``, share it."""
+DEFAULTS_PARAMETER = "TRIDENT_DEFAULTS"
+"""In ``config.pbtxt``: sampling parameters for requests that send none, a JSON object."""
+
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine of one model version, as tritonserver describes it to its stub.
+    """The engine of one model version, as tritonserver describes it to its stub; ``engine`` is what it is called.
 
     ``folder`` holds ``VERSION/model.json``; ``parameters`` are those of ``config.pbtxt``; ``kind`` and ``device`` are
     the instance's (``KIND_GPU``, 0).
     """
 
     model: str
+    engine: str
     version: str
     folder: str
     parameters: dict[str, str]

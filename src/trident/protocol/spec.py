@@ -36,6 +36,10 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     lora_dir: str | None = None
 
 
+SPEC_PARAMETER = "trident"
+"""The parameter of a model's ``config.pbtxt`` that holds its ``StubSpec``; a model without it leases its engine."""
+
+
 class StubSpec(Spec, frozen=True, kw_only=True):
     """Everything a stub needs; it travels in a parameter of the model's ``config.pbtxt``.
 

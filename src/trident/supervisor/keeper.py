@@ -59,14 +59,18 @@ class Keeper:
 
     @property
     def tasks(self) -> dict[str, list[str]]:
-        """What the models that hold an engine do, in vLLM's words, by Triton's names of them."""
-        return {engine.order.want.model: engine.tasks for engine in self.engines if engine.leases}
+        """What the models that engines are called after do, in vLLM's words."""
+        return {
+            engine.order.want.engine: engine.tasks
+            for engine in self.engines
+            if engine.leases and engine.order.want.engine in engine.models
+        }
 
     @property
     def losses(self) -> dict[str, bool]:
         """By model, whether its engine has served and does not serve stubs now. One that starts is not here."""
-        lost = {engine.order.want.model: True for engine in self.engines if engine.is_lost}
-        serving = {engine.order.want.model: False for engine in self.engines if engine.serves_stubs}
+        lost = {model: True for engine in self.engines if engine.is_lost for model in engine.models}
+        serving = {model: False for engine in self.engines if engine.serves_stubs for model in engine.models}
         return lost | serving
 
     @property
@@ -143,11 +147,12 @@ class Keeper:
             self.engines.sort(key=lambda engine: engine.label)
             self._starts[engine] = asyncio.ensure_future(self._start(engine))
         engine.leases += 1
+        engine.models.add(order.want.model)
         return engine
 
     async def _start(self, engine: KeptEngine) -> None:
         for other in list(self.engines):
-            if other.is_ending and other.order.want.model == engine.order.want.model:
+            if other.is_ending and other.order.want.engine == engine.order.want.engine:
                 await other.ended.wait()  # it still holds the memory that this one needs
         if engine.order.env.build == "cpu":
             return await engine.start()
@@ -159,7 +164,7 @@ class Keeper:
         engine.leases -= 1
         if linger and self._linger_s and not engine.leases:
             await asyncio.sleep(self._linger_s)
-        while not engine.leases and self._is_withdrawn(engine.order.want.model):  # noqa: ASYNC110
+        while not engine.leases and any(map(self._is_withdrawn, engine.models)):  # noqa: ASYNC110
             await asyncio.sleep(WITHDRAWN_S)
         if not engine.leases and not engine.is_ending:
             await self._end(engine)
@@ -177,7 +182,7 @@ class Keeper:
     def _label(self, order: Order) -> str:
         """The model's name; a later engine of it, which runs beside the one that it replaces, gets a number."""
         want, taken = order.want, {engine.label for engine in self.engines}
-        name = want.model if want.version == "1" else f"{want.model}-v{want.version}"
+        name = want.engine if want.version == "1" else f"{want.engine}-v{want.version}"
         return next(label for label in _numbered(name) if label not in taken)
 
     def _port(self, order: Order) -> int:

@@ -50,7 +50,7 @@ class Order:
     def key(self) -> bytes:
         """The model version and everything that its engine is started with."""
         asked = self.asked
-        parts = [self.want.model, self.want.version, asked.model, asked.engine, asked.loras, asked.devices]
+        parts = [self.want.engine, self.want.version, asked.model, asked.engine, asked.loras, asked.devices]
         return msgspec.json.encode([*parts, asked.openai_port], order="deterministic")
 
 
@@ -74,7 +74,8 @@ def _openai(config: Config) -> dict[str, Any]:
 
 
 class KeptEngine:
-    """One engine host in a run folder of its own. ``label`` names it in status and logs; ``leases`` counts its stubs.
+    """One engine host in a run folder of its own. ``label`` names it in status and logs; ``leases`` counts its stubs,
+    ``models`` are Triton's names of what they serve.
 
     ``config`` is the server's, ``logs`` the server's folder of logs. ``start`` is called once, ``stop`` by whom sees
     the last lease end.
@@ -85,6 +86,7 @@ class KeptEngine:
         self.label = label
         self.port = port
         self.leases = 0
+        self.models: set[str] = set()
         self.is_ending = False
         self.ended = asyncio.Event()
         self.error: TridentError | None = None
@@ -145,7 +147,7 @@ class KeptEngine:
         """Returns when the engine serves. Raises CannotStart; then nothing of it is left running."""
         self._directory.acquire()
         order = self.order
-        model = ResolvedModel(Path(order.model_path), order.want.model, "folder")
+        model = ResolvedModel(Path(order.model_path), order.want.engine, "folder")
         told = engine_command.spec(self._config, model, order.env)
         lora_dir = told.lora_dir if order.asked.engine.get("enable_lora") else None
         spec = replace_fields(told, model_path=order.model_path, loras=order.asked.loras, lora_dir=lora_dir)

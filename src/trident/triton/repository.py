@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import py_compile
 import shutil
@@ -12,27 +11,12 @@ from typing import Literal
 import msgspec
 
 from trident.config.models import Config
-from trident.protocol.spec import StubSpec
+from trident.protocol.spec import SPEC_PARAMETER, StubSpec
 from trident.triton import shadow
-from trident.triton.stub import contract
+from trident.triton.own_models import OwnModel, configuration, own_models
 
 RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
 """By engine build: a CPU engine needs the cores that responses would take (measured, see docs/architecture.md)."""
-
-_CONFIG = """\
-name: {name}
-backend: "python"
-max_batch_size: 0
-model_transaction_policy {{ decoupled: {decoupled} }}
-input [
-{inputs}
-]
-output [
-{outputs}
-]
-instance_group [ {{ count: {count} kind: KIND_CPU }} ]
-parameters {{ key: "trident" value {{ string_value: {spec} }} }}
-"""
 
 _MODEL = """\
 \"\"\"Trident's stub; what it does is in that module.\"\"\"
@@ -58,13 +42,6 @@ def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> P
 
 
 def _write_own(repository: Path, config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> None:
-    contracts = config.contracts
-    defaults = {
-        "max_tokens": contracts.recipe_max_tokens,
-        "temperature": contracts.recipe_temperature,
-        "top_p": contracts.recipe_top_p,
-        "stop": list(contracts.recipe_stop),
-    }
     stub = StubSpec(
         relays=relays,
         sockets_dir=os.fspath(config.sockets_dir),
@@ -72,39 +49,16 @@ def _write_own(repository: Path, config: Config, relays: list[str], build: Liter
         response_share=config.stubs.response_share or RESPONSE_SHARE[build],
         defaults={},
     )
-    count = config.stubs.count
-    # Triton refuses plain infer to a decoupled model and streams to any other, so the same contract needs two models.
-    # Answers in one piece are few: the second needs fewer stubs.
-    _write_model(repository, contracts.generate_name, contract.GENERATE, stub, count, decoupled=True)
-    _write_model(repository, contracts.infer_name, contract.GENERATE, stub, (count + 1) // 2)
-    recipe = msgspec.structs.replace(stub, defaults=defaults)
-    _write_model(repository, contracts.recipe_name, contract.RECIPE, recipe, count)
+    for model in own_models(config):
+        _write_model(repository, model, msgspec.structs.replace(stub, defaults=model.defaults))
 
 
-def _write_model(
-    repository: Path, name: str, tensors: contract.Contract, stub: StubSpec, count: int, *, decoupled: bool = False
-) -> None:
-    version = repository / name / "1"
+def _write_model(repository: Path, model: OwnModel, stub: StubSpec) -> None:
+    version = repository / model.name / "1"
     version.mkdir(parents=True)
-    # A JSON string is a valid protobuf text string for the characters that occur here.
-    text = _CONFIG.format(
-        name=json.dumps(name),
-        decoupled=str(decoupled).lower(),
-        inputs=_tensors(tensors.inputs),
-        outputs=_tensors(tensors.outputs),
-        count=count,
-        spec=json.dumps(msgspec.json.encode(stub).decode(), ensure_ascii=True),
-    )
-    (repository / name / "config.pbtxt").write_text(text, encoding="utf-8")
+    text = configuration(model, {SPEC_PARAMETER: msgspec.json.encode(stub).decode()})
+    (repository / model.name / "config.pbtxt").write_text(text, encoding="utf-8")
     module = version / "model.py"
-    module.write_text(_MODEL.format(module=tensors.module), encoding="utf-8")
+    module.write_text(_MODEL.format(module=model.contract.module), encoding="utf-8")
     # The stub would do it, and a tritonserver that polls would take the younger folder for another model.
     py_compile.compile(os.fspath(module), doraise=True)
-
-
-def _tensors(tensors: tuple[contract.TensorSpec, ...]) -> str:
-    return ",\n".join(
-        f'  {{ name: "{tensor.name}" data_type: {tensor.data_type} dims: [ {tensor.dims} ]'
-        + (" optional: true }" if tensor.is_optional else " }")
-        for tensor in tensors
-    )

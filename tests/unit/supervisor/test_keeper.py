@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -71,8 +72,11 @@ class Kept:
         self._path = path
         self.stubs: list[Stub] = []
 
-    async def stub(self, model: str = "m", **parameters: str) -> Stub:
-        want = Want(model=model, version="1", folder="/r", parameters=parameters, kind="KIND_CPU", device=0)
+    async def stub(self, model: str = "m", called: str = "", **parameters: str) -> Stub:
+        name = called or model
+        want = Want(
+            model=model, engine=name, version="1", folder="/r", parameters=parameters, kind="KIND_CPU", device=0
+        )
         stub = Stub(*await asyncio.open_unix_connection(self._path))
         stub.writer.write(msgspec.json.encode(want) + b"\n")
         self.stubs.append(stub)
@@ -83,9 +87,9 @@ class Kept:
 
 
 @contextlib.asynccontextmanager
-async def keeping(tmp_path: Path, linger_s: float = 0.0) -> AsyncIterator[Kept]:
+async def keeping(tmp_path: Path, **more: Any) -> AsyncIterator[Kept]:
     config = Config.model_validate({"supervision": {"stop_timeout_s": 5}})
-    keeper = Keeper(config, tmp_path, lambda: None, linger_s=linger_s)
+    keeper = Keeper(config, tmp_path, lambda: None, **more)
     await keeper.listen(tmp_path / "keeper.sock")
     kept = Kept(keeper, tmp_path / "keeper.sock")
     try:
@@ -100,7 +104,7 @@ async def keeping(tmp_path: Path, linger_s: float = 0.0) -> AsyncIterator[Kept]:
 def scenario(tmp_path: Path, linger_s: float = 0.0) -> Callable[[Callable[[Kept], object]], None]:
     def run(body: Callable[[Kept], object]) -> None:
         async def whole() -> None:
-            async with keeping(tmp_path, linger_s) as kept:
+            async with keeping(tmp_path, linger_s=linger_s) as kept:
                 await body(kept)  # type: ignore[misc]
 
         fakes.run(whole())
@@ -159,6 +163,35 @@ def test_new_arguments_get_a_new_engine_beside_the_old(tmp_path: Path) -> None:
         await old.unload()
         assert [engine.label for engine in kept.keeper.engines] == ["m-2"]
         await new.unload()
+
+
+def test_models_that_name_the_same_engine_share_it(tmp_path: Path) -> None:
+    @scenario(tmp_path)
+    async def _(kept: Kept) -> None:
+        stubs = [await kept.stub("generate"), await kept.stub("recipe", called="generate")]
+        answers = [await stub.answer() for stub in stubs]
+        assert answers[0] == answers[1]
+        assert [engine.label for engine in kept.keeper.engines] == ["generate"]
+        assert kept.keeper.losses == {"generate": False, "recipe": False}
+        assert list(kept.keeper.tasks) == ["generate"]
+
+
+def test_engine_of_a_withdrawn_model_lives_on(tmp_path: Path) -> None:
+    withdrawn = {"m"}
+
+    async def whole() -> None:
+        async with keeping(tmp_path, is_withdrawn=withdrawn.__contains__) as kept:
+            stub = await kept.stub()
+            await stub.answer()
+            (pid,) = kept.pids()
+            stub.writer.write(GOODBYE)
+            stub.writer.write_eof()
+            await fakes.until(lambda: kept.keeper.engines[0].leases == 0)
+            assert not fakes.is_gone(pid)
+            withdrawn.clear()
+            await fakes.until(lambda: fakes.is_gone(pid))
+
+    fakes.run(whole())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -14,7 +15,16 @@ from typing import Any
 
 import msgspec
 
-from trident.protocol.lease import GOODBYE, VARIABLE, Answer, Granted, Want, socket_of
+from trident.protocol.lease import (
+    DEFAULTS_PARAMETER,
+    ENGINE_PARAMETER,
+    GOODBYE,
+    VARIABLE,
+    Answer,
+    Granted,
+    Want,
+    socket_of,
+)
 from trident.triton.stub import parent_process
 from trident.triton.stub.backend import ModelError
 
@@ -36,7 +46,8 @@ class Lease:
         if not isinstance(answer, Granted):
             self._connection.close()
             raise ModelError(f"{answer.what}: {answer.why}; {answer.next_step}")
-        self.spec = answer.stub
+        defaults = json.loads(want.parameters.get(DEFAULTS_PARAMETER, "{}"))
+        self.spec = msgspec.structs.replace(answer.stub, defaults=defaults)
 
     def close(self) -> None:
         """Returns when the keeper has done what follows from it: the last lease's end stops the engine host, whose
@@ -102,6 +113,7 @@ def wanted(args: dict[str, str], parameters: dict[str, str]) -> Want:
     """What Triton's ``initialize`` arguments say."""
     return Want(
         model=args["model_name"],
+        engine=parameters.get(ENGINE_PARAMETER, args["model_name"]),
         version=args["model_version"],
         folder=args["model_repository"],
         parameters=parameters,
@@ -114,9 +126,15 @@ def _start_keeper(triton_pid: int, path: Path) -> subprocess.Popen[bytes]:
     """In a session of its own: it is there for all stubs of this tritonserver and ends with the last, or with it."""
     # Triton embeds Python, which then believes to be whatever python3 is the first on PATH.
     python = os.environ.get("TRIDENT_PYTHON") or sys.executable or shutil.which("python3") or "python3"
+    environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     arguments: list[Any] = [python, "-m", KEEPER_MODULE, str(triton_pid), path]
     return subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        arguments,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 

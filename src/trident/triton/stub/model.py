@@ -16,8 +16,6 @@ from trident.triton.stub.lease import Lease, wanted
 
 log = logging.getLogger("trident.stub")
 
-SPEC_PARAMETER = "trident"
-
 
 class StubModel:
     """Base of the ``TritonPythonModel`` classes: subclasses say only how one request is read and answered."""
@@ -30,8 +28,8 @@ class StubModel:
         self.is_decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._lease: Lease | None = None
-        if SPEC_PARAMETER in parameters:
-            self.spec = spec.load(spec.StubSpec, parameters[SPEC_PARAMETER])
+        if spec.SPEC_PARAMETER in parameters:
+            self.spec = spec.load(spec.StubSpec, parameters[spec.SPEC_PARAMETER])
         else:
             self._lease = Lease(wanted(args, parameters))
             self.spec = self._lease.spec

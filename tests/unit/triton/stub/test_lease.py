@@ -14,7 +14,7 @@ from trident.protocol.spec import StubSpec
 from trident.triton.stub import backend
 from trident.triton.stub.lease import Lease, wanted
 
-WANT = Want(model="m", version="1", folder="/r/m", parameters={}, kind="KIND_CPU", device=0)
+WANT = Want(model="m", engine="m", version="1", folder="/r/m", parameters={}, kind="KIND_CPU", device=0)
 STUB = StubSpec(relays=["ipc:///x"], sockets_dir="/x", start_timeout_s=1, response_share=1, defaults={})
 
 
@@ -80,7 +80,7 @@ def test_triton_s_arguments_say_what_is_wanted() -> None:
         "model_instance_device_id": "3",
     }
     assert wanted(args, {"A": "b"}) == Want(
-        model="m", version="2", folder="/r/m", parameters={"A": "b"}, kind="KIND_GPU", device=3
+        model="m", engine="m", version="2", folder="/r/m", parameters={"A": "b"}, kind="KIND_GPU", device=3
     )
 
 
