@@ -45,8 +45,8 @@ def write(folder: Path, config: Config, model: str, flavour: Flavour) -> list[st
     """Returns the names of the models. ``model`` is what ``model.json`` says: an id, or a folder.
 
     "python": our contracts for a Python backend, which find Trident by themselves and share one engine host. "vllm":
-    one model for Triton's own vLLM backend. Raises ConfigurationError when the folder is not empty, EnvironmentBroken when
-    it cannot be written.
+    one model for Triton's own vLLM backend. Raises ConfigurationError when the folder is not empty, EnvironmentBroken
+    when it cannot be written.
     """
     try:
         if folder.exists() and any(folder.iterdir()):
