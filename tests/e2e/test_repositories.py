@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from kserve import Stream
 from served import QUESTIONS, REQUEST_TIMEOUT_S, START_TIMEOUT_S, Served, free_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -72,7 +73,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     demo = str(QUESTIONS.parent)
     write(folder, "alpha", VLLM, model_json=json.dumps({"model": demo, "disable_log_requests": True}))
     # Relative to the version's folder, which Triton's own backend cannot.
-    write(folder, "beta", VLLM, model_json=json.dumps({"model": "weights", "max_model_len": 64}))
+    write(folder, "beta", VLLM, model_json=json.dumps({"model": "weights", "max_model_len": 64, "max_num_seqs": 1}))
     (folder / "beta" / "1" / "weights").symlink_to(demo)
     write(folder, "ask", PLAIN, model_py=CODE.replace("CHANGE", '"The capital of " + texts[0] + " is"'))
     write(folder, "shout", PLAIN, model_py=CODE.replace("CHANGE", "texts[0].upper()"))
@@ -119,6 +120,17 @@ def test_every_vllm_model_has_an_engine_of_its_own(served: Served) -> None:
     assert long.status_code == 400 and "64" in long.text
     doors = {door["name"] for door in served.state()["doors"]}
     assert doors == {f"KServe HTTP generate_stream of {model}" for model in ("alpha", "beta")}
+
+
+def test_smaller_priority_is_served_first(served: Served) -> None:
+    """The model runs one sequence at a time, so the others queue."""
+    stream = Stream(served.grpc_url)
+    for request, priority in [*((f"first {i}", 0) for i in range(8)), ("last", 5), ("middle", 1)]:
+        sampling = json.dumps({"max_tokens": 48, "ignore_eos": True, "priority": priority})
+        stream.ask("beta", request_id=request, text_input=PROMPT, stream=False, sampling_parameters=sampling)
+    finished = [stream.next().get_response().id for _ in range(10)]
+    assert finished[-2:] == ["middle", "last"]
+    stream.close()
 
 
 def test_configuration_is_completed_as_triton_s_own_backend_does(served: Served) -> None:

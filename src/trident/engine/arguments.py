@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ def limit_cpu_kv_cache(config: VllmConfig) -> None:
         return
     parallel = config.parallel_config
     values_per_token = 2 * model.get_num_layers(parallel) * model.get_num_kv_heads(parallel) * model.get_head_size()
-    longest_batch_tokens = min(CPU_BATCH_SEQUENCES, config.scheduler_config.max_num_seqs) * model.max_model_len
+    # vLLM keeps one block for itself and gives out the others whole.
+    block_tokens = cache.block_size
+    longest_tokens = (math.ceil(model.max_model_len / block_tokens) + 1) * block_tokens
+    longest_batch_tokens = min(CPU_BATCH_SEQUENCES, config.scheduler_config.max_num_seqs) * longest_tokens
     wanted_bytes = longest_batch_tokens * values_per_token * model.dtype.itemsize
     cache.kv_cache_memory_bytes = min(wanted_bytes, CPU_KV_CACHE_BYTES, _available_memory_bytes() // 4)
 
