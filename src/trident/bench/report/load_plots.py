@@ -87,7 +87,9 @@ def _throughputs(points: Sequence[Point]) -> list[Plot]:
         Line(name, style, tuple(_mark(point, _rate(point, key)) for point in points))
         for (key, name), style in zip(THROUGHPUTS.items(), ("c0", "c5"), strict=True)
     ]
-    return [lines("throughput-over-load", "Token throughput", tokens, label, "tokens/s", note=INTERVALS)]
+    return [
+        lines("throughput-over-load", "Token throughput", tokens, label, "tokens/s", note=INTERVALS, from_zero=True)
+    ]
 
 
 def _goodput(run: Recorded) -> list[Plot]:
@@ -104,7 +106,7 @@ def _goodput(run: Recorded) -> list[Plot]:
     if points[0].load.kind == "open":
         scheduled = tuple(Mark(point.load.level, point.load.rate_per_s) for point in points)
         series.append(Line("scheduled", "c5", scheduled, is_dashed=True))
-    return [lines("goodput-over-load", title, series, level_label(points), "requests/s", note=note)]
+    return [lines("goodput-over-load", title, series, level_label(points), "requests/s", note=note, from_zero=True)]
 
 
 def _distributions(run: Recorded) -> list[Plot]:

@@ -6,8 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 LOG_MIN_RATIO = 8
 """Loads that span less than this read better on a linear axis."""
+TAIL_RATIO = 8
+SPAN_RATIO = 50
+MOST_DECADES = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,16 @@ def logarithmic(values: Iterable[float], start: float, end: float) -> Scale:
     if len(ticks) > 10:
         ticks = [mark for mark in ticks if math.isclose(math.log10(mark) % 1, 0, abs_tol=1e-9)]
     return Scale(marks[first], marks[last], start, end, tuple(ticks), is_log=True)
+
+
+def spread(values: NDArray[np.float64], start: float, end: float) -> Scale:
+    """An axis for a distribution: logarithmic when its tail is long (the largest beyond ``TAIL_RATIO`` medians) or it
+    spans a lot. Then the few values near zero, as gaps between events of one read, lie at the lower end."""
+    low, median, high = (float(value) for value in np.percentile(values, (0.5, 50, 100)))
+    low = max(low, high / 10**MOST_DECADES)
+    if high > 0 and (high > TAIL_RATIO * median or high > SPAN_RATIO * low):
+        return logarithmic([low, high], start, end)
+    return linear([float(values.min()), high], start, end, from_zero=float(values.min()) < 0.3 * high)
 
 
 def loads(values: Iterable[float], start: float, end: float, *, gap: float = 34) -> Scale:

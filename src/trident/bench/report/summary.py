@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
 from trident.bench.plan import Lengths
 from trident.bench.recorded import Recorded
@@ -22,7 +23,7 @@ def header(result: Result) -> list[Element]:
     tool = "" if result.tool == "trident bench" else f" · measured by {result.tool} {result.tool_version}"
     return [
         element("h1", title(result)),
-        element("p", f"{result.started_at} · {loads} · {result.duration_s:.0f} s{tool}", class_="muted"),
+        element("p", f"{_when(result.started_at)} · {loads} · {result.duration_s:.0f} s{tool}", class_="muted"),
     ]
 
 
@@ -163,3 +164,11 @@ def _sources(points: Sequence[Point]) -> str:
     inputs = max((point.tokens.input_source for point in points), key=order.index, default="estimate")
     outputs = max((point.tokens.output_source for point in points), key=order.index, default="estimate")
     return f"input: {inputs}, output: {outputs}"
+
+
+def _when(started_at: str) -> str:
+    """``2026-11-23 17:15:33 UTC``; what is no time is shown as it is."""
+    try:
+        return datetime.fromisoformat(started_at).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return started_at

@@ -63,7 +63,7 @@ PAGE_STYLE = (
 @media (prefers-color-scheme: dark) { :root { DARK } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 FONT; }
-main { max-width: 1120px; margin: 0 auto; padding: 20px 16px 48px; }
+main { max-width: 1240px; margin: 0 auto; padding: 20px 16px 48px; }
 h1 { font-size: 22px; line-height: 1.25; margin: 8px 0 2px; overflow-wrap: anywhere; }
 h2 { font-size: 17px; margin: 34px 0 10px; }
 p { margin: 6px 0; max-width: 78ch; overflow-wrap: anywhere; }
@@ -83,7 +83,7 @@ figure svg { display: block; width: 100%; height: auto; }
 figcaption { margin-top: 4px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 8px; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }
+th, td { padding: 4px 7px; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }
 th { color: var(--muted); font-weight: 600; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
 .words td { white-space: normal; vertical-align: top; overflow-wrap: anywhere; }

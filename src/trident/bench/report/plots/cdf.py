@@ -13,7 +13,6 @@ from trident.bench.report.frame import Frame, Key, Plot, Table
 
 STEPS = 200
 SHOWN = (50.0, 90.0, 95.0, 99.0, 99.9)
-LOG_MIN_RATIO = 20
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,17 @@ def cdf(key: str, title: str, samples: Sequence[Sample], x_label: str, note: str
     names = ", ".join(f"{sample.name} ({len(sample.values):,} values)" for sample in samples)
     description = f"Cumulative share of {x_label} for {names}. The figures follow as a table."
     frame = Frame(key, title, description, [Key(sample.name, sample.style) for sample in samples if len(samples) > 1])
-    ends = [float(end) for sample in filled for end in (sample.values.min(), sample.values.max())]
-    is_log = bool(ends) and min(ends) > 0 and max(ends) > LOG_MIN_RATIO * min(ends)
-    x = (scale.logarithmic if is_log else scale.linear)(ends, frame.left, frame.right)
+    pooled = np.concatenate([sample.values for sample in filled] or [np.zeros(1)])
+    x = scale.spread(pooled, frame.left, frame.right)
     y = scale.Scale(0, 100, frame.bottom, frame.top, (0, 25, 50, 75, 100))
-    frame.axes(x, y, x_label + (", logarithmic" if is_log else ""), "% of values")
+    frame.axes(x, y, x_label + (", logarithmic" if x.is_log else ""), "% of values")
     shares = np.linspace(0, 100, STEPS + 1)
     for sample in filled:
         quantiles = np.percentile(sample.values, shares)
-        frame.path([(x(float(value)), y(float(at))) for value, at in zip(quantiles, shares, strict=True)], sample.style)
+        frame.path(
+            [(x(max(x.low, float(value))), y(float(at))) for value, at in zip(quantiles, shares, strict=True)],
+            sample.style,
+        )
     if not filled:
         frame.nothing("no values")
     rows = tuple(

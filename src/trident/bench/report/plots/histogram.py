@@ -11,29 +11,22 @@ from trident.bench.report import numbers, scale
 from trident.bench.report.frame import Frame, Plot, Table
 
 BINS = 48
-LOG_MIN_RATIO = 50
 
 
 def histogram(key: str, title: str, values: NDArray[np.float64], x_label: str, marked: Mapping[str, float],
               note: str = "") -> Plot:  # fmt: skip
-    """Bins are of equal width, or of equal ratio when the values span more than ``LOG_MIN_RATIO``. ``marked`` are
-    vertical lines, as percentiles, by name."""
+    """Bins are of equal width, or of equal ratio on a logarithmic axis. ``marked`` are vertical lines, as percentiles,
+    by name."""
     description = f"Histogram of {len(values):,} values of {x_label}. The figures follow as a table."
     frame = Frame(key, title, description)
     if len(values) == 0:
         frame.nothing("no values")
         return Plot(key, title, frame.root, Table((x_label, "count"), ()), note)
-    low, high = float(values.min()), float(values.max())
-    is_log = low > 0 and high > LOG_MIN_RATIO * low
-    x = (
-        scale.logarithmic([low, high], frame.left, frame.right)
-        if is_log
-        else scale.linear([low, high], frame.left, frame.right, from_zero=low < 0.3 * high)
-    )
-    edges = np.geomspace(x.low, x.high, BINS + 1) if is_log else np.linspace(x.low, x.high, BINS + 1)
-    counts, _ = np.histogram(values, edges)
+    x = scale.spread(values, frame.left, frame.right)
+    edges = np.geomspace(x.low, x.high, BINS + 1) if x.is_log else np.linspace(x.low, x.high, BINS + 1)
+    counts, _ = np.histogram(np.clip(values, x.low, x.high), edges)
     y = scale.linear([0.0, float(counts.max())], frame.bottom, frame.top + 12)
-    frame.axes(x, y, x_label + (", logarithmic" if is_log else ""), "count")
+    frame.axes(x, y, x_label + (", logarithmic" if x.is_log else ""), "count")
     for count, left, right in zip(counts, edges, edges[1:], strict=False):
         if count:
             span = f"{numbers.figure(float(left))} to {numbers.figure(float(right))}"

@@ -44,9 +44,10 @@ LOG_MIN_RATIO = 30
 
 def lines(
     key: str, title: str, lines: Sequence[Line], x_label: str, y_label: str, *, limits: Sequence[Limit] = (),
-    note: str = "",
+    note: str = "", from_zero: bool = False,
 ) -> Plot:  # fmt: skip
-    """The y axis is linear from zero unless the values span more than ``LOG_MIN_RATIO``."""
+    """The y axis is linear from zero, unless the values span more than ``LOG_MIN_RATIO`` and ``from_zero`` is not
+    asked for."""
     values = [value for line in lines for mark in line.marks for value in (mark.y, mark.low, mark.high)]
     known = [value for value in values if value is not None and math.isfinite(value)]
     known += [limit.y for limit in limits]
@@ -54,7 +55,7 @@ def lines(
     frame = Frame(key, title, _description(lines, x_label, y_label), keys)
     x = scale.loads([mark.x for line in lines for mark in line.marks], frame.left, frame.right)
     positive = [value for value in known if value > 0]
-    is_log = len(positive) == len(known) > 0 and max(known) > LOG_MIN_RATIO * min(known)
+    is_log = not from_zero and len(positive) == len(known) > 0 and max(known) > LOG_MIN_RATIO * min(known)
     y = (scale.logarithmic if is_log else scale.linear)(known, frame.bottom, frame.top)
     frame.axes(x, y, x_label, y_label + (", logarithmic" if is_log else ""))
     for limit in limits:
