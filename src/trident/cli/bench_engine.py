@@ -7,16 +7,18 @@ from pathlib import Path
 
 from trident.bench import engines
 from trident.bench.engines.crosscheck import CrossCheck
+from trident.bench.plan import Workload
 from trident.bench.report import numbers
 from trident.bench.result import Result
 from trident.cli import show
 from trident.errors import EnvironmentBroken
 
 
-def check(names: Sequence[str]) -> None:
-    """Before anything is sent. Raises ConfigurationError for a name that is not known."""
+def check(names: Sequence[str], api: str, workload: Workload, *, is_trace: bool) -> None:
+    """Before anything is sent. Raises ConfigurationError for a name that is not known, and for what a tool cannot
+    do."""
     for name in names:
-        engines.named(name)
+        engines.check(engines.named(name), api, workload, is_trace=is_trace)
 
 
 def cross_check(names: Sequence[str], folder: Path, result: Result, python: Path | None) -> None:

@@ -33,7 +33,7 @@ INTERRUPTED_EXIT_CODE = 130
 def measure(options: Options, levels: Levels) -> None:
     """Raises what ended the run early, after its result is written."""
     slos, stop, workload = options.slos, options.stop, options.workload
-    bench_engine.check(options.engine or [])
+    bench_engine.check(options.engine or [], options.checked_api, workload, is_trace=options.trace is not None)
     conversations(workload)  # a file that cannot be used is told before anybody is asked
     found = asyncio.run(preflight.look(options.checked_api, options.base_url, options.model, workload))
     folder = options.output or _new_folder(options.api)

@@ -7,6 +7,7 @@ our own run, so that no two share the machine.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 from trident.bench.engines import aiperf, crosscheck, prompts, vllm
 from trident.bench.engines.crosscheck import CrossCheck, ToolLevel
 from trident.bench.engines.tool import Job, Tool
+from trident.bench.plan import Workload
 from trident.bench.result import Result
 from trident.errors import ConfigurationError, TridentError
 
@@ -32,6 +34,24 @@ def named(name: str) -> Tool:
     if name not in TOOLS:
         raise ConfigurationError(f"--engine {name} is unknown", f"known are: {', '.join(TOOLS)}", "give one of these")
     return TOOLS[name]
+
+
+def check(tool: Tool, api: str, workload: Workload, *, is_trace: bool) -> None:
+    """What ``tool`` cannot repeat is told before anything is sent. Raises ConfigurationError."""
+    if api not in tool.APIS:
+        raise ConfigurationError(
+            f"--engine {tool.NAME} cannot load {api}", f"it knows {' and '.join(tool.APIS)}", "leave out --engine"
+        )
+    if workload.turns > 1:
+        raise ConfigurationError(
+            f"--engine {tool.NAME} cannot repeat a workload of {workload.turns} turns",
+            "vLLM's benchmark has no conversations, and AIPerf plays them with other pauses",
+            "leave out --turns or --engine",
+        )
+    if is_trace:
+        raise ConfigurationError(
+            f"--engine {tool.NAME} cannot replay a trace of ours", "its traces have another form", "leave out --engine"
+        )
 
 
 def run(tool: Tool, folder: Path, result: Result, python: Path, report: Callable[[str], None]) -> CrossCheck:
@@ -54,6 +74,7 @@ def run(tool: Tool, folder: Path, result: Result, python: Path, report: Callable
             warmup_requests=min(point.load.concurrency or 1, count),
             timeout_s=result.stop.timeout_s,
         )
+        shutil.rmtree(job.folder, ignore_errors=True)  # figures of an earlier run are not this one's
         command = tool.command(job)
         seconds = (point.window.run_end_ns - point.window.start_ns) / 1e9
         _run(tool, command, job, START_TIMEOUT_S + SLOWER * seconds)
@@ -61,6 +82,8 @@ def run(tool: Tool, folder: Path, result: Result, python: Path, report: Callable
             theirs, version = tool.read(job), tool.version(job)
         except (OSError, ValueError, KeyError) as error:
             raise _failed(tool, job, f"its output cannot be read: {error}") from error
+        if not theirs.ok:
+            raise _failed(tool, job, f"all of its {theirs.failed} requests failed")
         levels.append(crosscheck.beside(point, theirs, command))
     found = CrossCheck(tool=tool.NAME, version=version, levels=levels, notes=tool.NOTES)
     crosscheck.write(folder, found)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from trident.bench.engines import prompts
 from trident.bench.engines.crosscheck import Theirs
 from trident.bench.engines.tool import Job
+from trident.bench.exchange import Ask
 from trident.bench.plan import Load
-from trident.errors import ConfigurationError
 
 NAME = "aiperf"
 NOTES = [
@@ -22,7 +22,7 @@ NOTES = [
     "Its rates are from the first sending to the last answer: compared with our whole-run rates.",
     "Tokens are counted by the server (--use-server-token-count), as in our run.",
 ]
-ENDPOINTS = {"openai-chat": "chat", "openai-completions": "completions"}
+APIS = {"openai-chat": "chat", "openai-completions": "completions"}
 RESULT = "profile_export_aiperf.json"
 METRICS = {
     "ttft": "time_to_first_token",
@@ -35,11 +35,6 @@ STATISTICS = ("p50", "p99")
 
 def command(job: Job) -> list[str]:
     """See ``Tool``."""
-    if job.target.api not in ENDPOINTS:
-        raise ConfigurationError(
-            f"--engine aiperf cannot load {job.target.api}", "AIPerf has no KServe client",
-            f"use --api {' or '.join(ENDPOINTS)}",
-        )  # fmt: skip
     job.folder.mkdir(parents=True, exist_ok=True)
     is_chat = job.target.api == "openai-chat"
     lines = [prompts.body(ask, job.target, job.workload) if is_chat else _single_turn(ask, job) for ask in job.asks]
@@ -48,7 +43,7 @@ def command(job: Job) -> list[str]:
         "model": job.target.model,
         "url": f"{url.scheme}://{url.netloc}",
         "endpoint": url.path,
-        "endpoint-type": ENDPOINTS[job.target.api],
+        "endpoint-type": APIS[job.target.api],
         "input-file": prompts.write_lines(job.folder / "prompts.jsonl", lines),
         "custom-dataset-type": "raw-payload" if is_chat else "single-turn",
         "dataset-sampling-strategy": "sequential",
@@ -101,7 +96,7 @@ def parse(content: bytes) -> Theirs:
     )
 
 
-def _single_turn(ask: Any, job: Job) -> dict[str, Any]:
+def _single_turn(ask: Ask, job: Job) -> dict[str, Any]:
     """Its form of a text completion; ``extra`` goes into the body as it is."""
     body = prompts.body(ask, job.target, job.workload)
     extra = {name: value for name, value in body.items() if name not in ("prompt", "model", "stream")}
@@ -111,8 +106,5 @@ def _single_turn(ask: Any, job: Job) -> dict[str, Any]:
 def _load(load: Load) -> dict[str, object]:
     if load.kind == "closed":
         return {"concurrency": load.concurrency}
-    if load.arrival not in ("poisson", "constant", "gamma"):
-        raise ConfigurationError("--engine aiperf cannot replay a trace of ours", "its traces have another form",
-                                 "leave out --engine")  # fmt: skip
     given: dict[str, object] = {"request-rate": load.rate_per_s, "arrival-pattern": load.arrival}
     return given | ({"arrival-smoothness": load.burstiness} if load.arrival == "gamma" else {})

@@ -19,14 +19,8 @@ from trident.errors import ConfigurationError
 
 
 def asks(workload: Workload, tool: str, point: int, count: int) -> list[Ask]:
-    """The first ``count`` requests of load level ``point``. Raises ConfigurationError for conversations: the tools
-    play them in other ways."""
-    if workload.turns > 1:
-        raise ConfigurationError(
-            f"--engine {tool} cannot repeat a workload of {workload.turns} turns",
-            "vLLM's benchmark has no conversations, and AIPerf plays them with other pauses",
-            "leave out --turns or --engine",
-        )
+    """The first ``count`` requests of load level ``point``. Raises ConfigurationError for conversations in a file: the
+    tools play them in other ways."""
     other = msgspec.structs.replace(workload, nonce=f"{workload.nonce}/{tool}/{point}")
     made = conversations(other)
     turns = [made[index].turns for index in range(count)]

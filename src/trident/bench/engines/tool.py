@@ -26,14 +26,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(Protocol):
-    """One of the tools. ``NAME`` is what ``--engine`` takes."""
+    """One of the tools. ``NAME`` is what ``--engine`` takes; ``APIS`` are those of ours that it knows, and its names for
+    them."""
 
     NAME: str
+    APIS: dict[str, str]
     NOTES: list[str]
 
     def command(self, job: Job) -> list[str]:
         """Writes what the tool reads into the job's folder; returns its command line. Raises ConfigurationError for
-        what it cannot do."""
+        prompts that it cannot send."""
 
     def environment(self) -> dict[str, str | None]:
         """Variables to set, or to take away where None."""

@@ -20,7 +20,7 @@ NOTES = [
     "One process, one event loop: at many streams its TTFT and ITL are late; nothing in its output says so.",
     "Its warm-up repeats the first prompt, which the server's prefix cache then knows.",
 ]
-BACKENDS = {"openai-chat": "openai-chat", "openai-completions": "openai"}
+APIS = {"openai-chat": "openai-chat", "openai-completions": "openai"}
 SCRIPT = Path(__file__).with_name("vllm_serve.py")
 RESULT = "vllm.json"
 PERCENTILES = (50, 99)
@@ -29,11 +29,6 @@ METRICS = {"ttft": "ttft", "tpot": "tpot", "itl": "itl", "e2e": "e2el"}
 
 def command(job: Job) -> list[str]:
     """See ``Tool``."""
-    if job.target.api not in BACKENDS:
-        raise ConfigurationError(
-            f"--engine vllm cannot load {job.target.api}", "vLLM's benchmark speaks OpenAI's API alone",
-            f"use --api {' or '.join(BACKENDS)}",
-        )  # fmt: skip
     if any(len(ask.messages) > 1 for ask in job.asks):
         raise ConfigurationError(
             "--engine vllm cannot send several messages in one request",
@@ -43,7 +38,7 @@ def command(job: Job) -> list[str]:
     lines: list[dict[str, Any]] = [{"prompt": ask.prompt, "output_tokens": ask.max_tokens} for ask in job.asks]
     url = urlsplit(job.target.url)
     given = {
-        "backend": BACKENDS[job.target.api],
+        "backend": APIS[job.target.api],
         "base-url": f"{url.scheme}://{url.netloc}",
         "endpoint": url.path,
         "model": job.target.model,
@@ -105,7 +100,4 @@ def _load(load: Load) -> dict[str, object]:
     if load.kind == "closed":
         return {"max-concurrency": load.concurrency, "request-rate": "inf"}
     shapes = {"poisson": 1.0, "constant": "inf", "gamma": load.burstiness}
-    if load.arrival not in shapes:
-        raise ConfigurationError("--engine vllm cannot replay a trace of ours", "its traces have another form",
-                                 "leave out --engine")  # fmt: skip
-    return {"request-rate": load.rate_per_s, "burstiness": shapes[load.arrival]}
+    return {"request-rate": load.rate_per_s, "burstiness": shapes[load.arrival or "poisson"]}

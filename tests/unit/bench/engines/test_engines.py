@@ -56,11 +56,6 @@ def test_body_is_what_our_own_client_sends(target: Target, api: type[openai.Open
     assert json.loads(sent.partition(b"\r\n\r\n")[2]) == prompts.body(ask, target, WORKLOAD)
 
 
-def test_conversations_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="turns"):
-        prompts.asks(msgspec.structs.replace(WORKLOAD, turns=3), "vllm", 0, 1)
-
-
 def test_vllm_is_told_workload_and_load(tmp_path: Path) -> None:
     command = vllm.command(job(tmp_path))
     given = options(command)
@@ -101,11 +96,14 @@ def test_open_loops_keep_their_arrivals(
 
 
 @pytest.mark.parametrize("tool", engines.TOOLS.values(), ids=engines.TOOLS)
-def test_what_a_tool_cannot_do_is_refused_before_it_starts(tmp_path: Path, tool: Tool) -> None:
+def test_what_a_tool_cannot_do_is_refused_before_anything_is_sent(tool: Tool) -> None:
+    engines.check(tool, "openai-chat", WORKLOAD, is_trace=False)
     with pytest.raises(ConfigurationError, match="cannot load kserve-grpc"):
-        tool.command(job(tmp_path, target=Target(api="kserve-grpc", url="127.0.0.1:8001", model="m")))
+        engines.check(tool, "kserve-grpc", WORKLOAD, is_trace=False)
+    with pytest.raises(ConfigurationError, match="3 turns"):
+        engines.check(tool, "openai-chat", msgspec.structs.replace(WORKLOAD, turns=3), is_trace=False)
     with pytest.raises(ConfigurationError, match="trace"):
-        tool.command(job(tmp_path, load=Load(kind="open", arrival="trace")))
+        engines.check(tool, "openai-chat", WORKLOAD, is_trace=True)
 
 
 def test_vllm_cannot_send_several_messages(tmp_path: Path) -> None:
@@ -179,6 +177,16 @@ def test_tool_that_fails_is_told_with_its_log(tmp_path: Path, script: str, why: 
     assert raised.value.log_path is not None
     assert raised.value.log_path.exists()
     assert crosscheck.read_all(tmp_path / "run") == []
+
+
+def test_tool_whose_requests_all_failed_has_no_figures(tmp_path: Path) -> None:
+    content = json.loads((HERE / "vllm-0.32.0.json").read_bytes()) | {"completed": 0, "failed": 120}
+    (tmp_path / "vllm.json").write_text(json.dumps(content))
+    python = stand_in(tmp_path, f"cp {tmp_path}/vllm.json .; echo 0 > version.txt")
+    result = write_example(tmp_path / "run", concurrencies=(4,))
+    with pytest.raises(TridentError) as raised:
+        engines.run(engines.named("vllm"), tmp_path / "run", result, python, lambda _: None)
+    assert raised.value.why == "all of its 120 requests failed"
 
 
 def test_tool_that_hangs_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
