@@ -26,8 +26,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(Protocol):
-    """One of the tools. ``NAME`` is what ``--engine`` takes; ``APIS`` are those of ours that it knows, and its names for
-    them."""
+    """One of the tools. ``NAME`` is what ``--engine`` takes; ``APIS`` are those of ours that it knows, with its own
+    names."""
 
     NAME: str
     APIS: dict[str, str]

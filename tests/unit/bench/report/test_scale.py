@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from trident.bench.report import scale
@@ -74,3 +75,23 @@ def test_single_load_stands_in_the_middle() -> None:
 @pytest.mark.parametrize(("step", "nice"), [(0.9, 1), (1, 1), (1.1, 2), (2.2, 2.5), (3, 5), (51, 100), (0.03, 0.05)])
 def test_steps_are_nice(step: float, nice: float) -> None:
     assert scale.nice_step(step) == pytest.approx(nice)
+
+
+def test_spread_of_a_long_tail_is_logarithmic_and_keeps_the_body_visible() -> None:
+    values = np.concatenate([np.zeros(3), np.full(900, 10.0), np.linspace(10, 2000, 97)])
+    made = scale.spread(values, 0, 100)
+    assert made.is_log
+    assert made.low > 0
+    assert made(0.0) == 0
+    assert made(10) > 20
+    assert made(2000) <= 100
+
+
+@pytest.mark.parametrize(
+    "values", [np.linspace(20, 60, 50), np.full(5, 7.0), np.zeros(4), np.array([3.0]), np.linspace(9.5, 10.5, 20)]
+)
+def test_spread_of_a_compact_sample_is_linear(values: np.ndarray) -> None:
+    made = scale.spread(values, 0, 100)
+    assert not made.is_log
+    assert made.holds(float(values.min()))
+    assert made.holds(float(values.max()))
