@@ -23,11 +23,15 @@ def pooling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served.plan(tmp_path_factory.mktemp("e"))
     started = served.serve("demo", "--runner", "pooling", "--hf-overrides", '{"is_matryoshka": true}')
     assert started.returncode == 0, started.stdout + started.stderr
-    assert "front doors: 3 of 3 have answered" in started.stdout
-    assert "/v1/embeddings" in started.stdout and "chat" not in started.stdout
     yield served
     stopped = served.trident("stop")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+
+
+def test_server_was_asked_for_embeddings_before_it_was_ready(pooling: Served) -> None:
+    doors = pooling.state()["doors"]
+    assert [door["name"] for door in doors] == ["KServe HTTP generate", "KServe gRPC stream", "OpenAI embeddings"]
+    assert all(door["ok"] for door in doors)
 
 
 def ask(served: Served, request: Any, **inputs: Any) -> httpx.Response:
