@@ -106,10 +106,11 @@ def test_engine_needs_no_compiler(alone: Served, tmp_path: Path, monkeypatch: py
         (["/no/such/folder"], "/no/such/folder"),
         (["demo", "--max-modl-len", "100"], "--max-model-len"),
         (["demo", "--max-model-len", "100000"], "max_model_len"),
+        (["demo", "--kv-cache-memory-bytes", "1000"], "No available memory for the cache blocks"),
         (["demo", "--swap-space", "4"], "--kv-offloading-size"),
         (["demo", "--http-port", "1", "--grpc-port", "1"], "port 1"),
     ],
-    ids=["folder", "argument", "context", "old-name", "same-port"],
+    ids=["folder", "argument", "context", "cache", "old-name", "same-port"],
 )
 def test_start_that_cannot_work_says_why(alone: Served, arguments: list[str], named: str) -> None:
     begun = time.monotonic()

@@ -1,13 +1,15 @@
 """Finds out why an engine process died while starting, from its own exception rather than from its log.
 
-vLLM logs the exception in the child and tells the parent only that something failed. A logging handler inherited
-through fork writes the innermost exception to a file that the parent reads.
+vLLM logs the exception in the child and tells the parent only that something failed. What makes log records is
+inherited by fork, and writes the innermost exception to a file that the parent reads. A handler would not do: vLLM's
+child sets up its logging anew.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from trident.protocol.status import Failed
 
@@ -15,6 +17,10 @@ _HINTS = (
     (
         "kv_cache_memory",
         "give the KV cache less memory: kv_cache_memory_bytes under [engine], or a smaller max_model_len",
+    ),
+    (
+        "cache blocks",
+        "give the KV cache more memory: kv_cache_memory_bytes under [engine], on a GPU gpu_memory_utilization",
     ),
     ("kv cache", "lower max_model_len, or give the engine more memory (gpu_memory_utilization, kv_cache_memory_bytes)"),
     ("gpu memory utilization", "free GPU memory (nvidia-smi shows who holds it) or lower gpu_memory_utilization"),
@@ -32,20 +38,21 @@ _HINTS = (
 )
 
 
-class Recorder(logging.Handler):
+class Recorder:
     """Keeps the first logged exception of any process that inherits it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(logging.ERROR)
         self._path = path
+        self._make_record = logging.getLogRecordFactory()
         path.unlink(missing_ok=True)
-        for name in ("vllm", ""):
-            logging.getLogger(name).addHandler(self)
+        logging.setLogRecordFactory(self._record)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """The first exception is the cause; what is logged after it is consequence."""
-        if record.exc_info and record.exc_info[1] is not None and not self._path.exists():
+    def _record(self, name: str, level: int, *rest: Any, **more: Any) -> logging.LogRecord:
+        record = self._make_record(name, level, *rest, **more)
+        # The first exception is the cause; what is logged after it is consequence.
+        if level >= logging.ERROR and record.exc_info and record.exc_info[1] and not self._path.exists():
             self._path.write_text(describe(record.exc_info[1]), encoding="utf-8")
+        return record
 
     def recorded(self) -> str | None:
         """What a child recorded, if any did."""
