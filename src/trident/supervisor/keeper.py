@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from trident.config import paths
 from trident.config.models import Config
 from trident.errors import ConfigurationError, TridentError
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
@@ -86,7 +88,11 @@ class Keeper:
         return any(engine.is_lost for engine in self.engines)
 
     async def listen(self, path: Path) -> None:
-        """Serves stubs at the socket from now on; its folder must be there and this user's alone."""
+        """Serves stubs at the socket from now on; its folder must be there and this user's alone. Whoever calls it holds
+        the server's lock, so engines of an earlier run are dead and only their files can be there."""
+        for folder in (self._config.run_dir / "engines").glob("*"):
+            shutil.rmtree(paths.sockets_dir(folder), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         self._server = await asyncio.start_unix_server(self._talk, path, limit=LONGEST_WANT_BYTES)
 
     async def stop(self, force: asyncio.Event) -> None:
@@ -126,15 +132,16 @@ class Keeper:
             return await _answer(writer, Refused(error.what, error.why, error.next_step))
         except OSError as error:
             return await _answer(writer, Refused(f"Cannot read {want.folder}", str(error), "make it readable"))
-        hung_up = asyncio.ensure_future(reader.read())
+        hung_up, said_goodbye = asyncio.ensure_future(reader.read()), False
         try:
             await asyncio.wait((hung_up, self._starts[engine]), return_when=asyncio.FIRST_COMPLETED)
             if not hung_up.done():
                 await _answer(writer, _outcome(engine, self._starts[engine]))
             said_goodbye = (await hung_up).endswith(GOODBYE)
-        except asyncio.CancelledError:
+        except ConnectionError:
+            log.info("a stub of %s has been killed", want.model)
+        finally:
             hung_up.cancel()
-            raise
         return await self._give_back(engine, linger=not said_goodbye and engine.is_ready)
 
     def _take(self, order: Order) -> KeptEngine:

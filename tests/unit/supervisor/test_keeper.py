@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import supervisor_fakes as fakes
 
+from trident.config import paths
 from trident.config.models import Config
 from trident.errors import ModelUnusable
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
@@ -231,3 +232,14 @@ def test_what_is_no_stub_ends_nothing(tmp_path: Path) -> None:
         writer.close()
         stub = await kept.stub()
         assert isinstance(await stub.answer(), Granted)
+
+
+def test_files_of_engines_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    folder = Config().run_dir / "engines" / "old"
+    sockets = paths.sockets_dir(folder)
+    for left in (folder, sockets):
+        left.mkdir(parents=True, exist_ok=True)
+
+    @scenario(tmp_path)
+    async def _(kept: Kept) -> None:
+        assert not folder.exists() and not sockets.exists() and kept.keeper.engines == []
