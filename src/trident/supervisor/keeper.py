@@ -88,7 +88,7 @@ class Keeper:
         return any(engine.is_lost for engine in self.engines)
 
     async def listen(self, path: Path) -> None:
-        """Serves stubs at the socket from now on; its folder must be there and this user's alone. Whoever calls it holds
+        """Serves stubs at the socket from now on; its folder must be there and this user's alone. Who calls it holds
         the server's lock, so engines of an earlier run are dead and only their files can be there."""
         for folder in (self._config.run_dir / "engines").glob("*"):
             shutil.rmtree(paths.sockets_dir(folder), ignore_errors=True)
