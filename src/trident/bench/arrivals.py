@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from trident.bench import trace
 from trident.bench.plan import Load
-from trident.errors import ConfigurationError
 
 Seconds = NDArray[np.float64]
 
@@ -34,28 +33,9 @@ def count_until(load: Load, seconds: float) -> int:
 
 
 def trace_s(path: Path) -> Seconds:
-    """Times of a trace, from its first on: one JSON object a line with ``at_s``, or ``timestamp`` in ms as in
-    Mooncake's traces.
-
-    Raises ConfigurationError.
-    """
-    try:
-        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-        events = [msgspec.json.decode(line, type=_Event) for line in lines]
-        times = [event.at_s if event.at_s is not None else (event.timestamp or 0.0) / 1e3 for event in events]
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError(
-            f"The trace {path} cannot be used", str(error), 'write lines like {"at_s": 0.25} or {"timestamp": 250}'
-        ) from error
-    if not times:
-        raise ConfigurationError(f"The trace {path} is empty", "it has no line", 'write lines like {"at_s": 0.25}')
-    rising: Seconds = np.sort(np.array(times, np.float64))
-    return np.subtract(rising, rising[0])
-
-
-class _Event(msgspec.Struct):
-    at_s: float | None = None
-    timestamp: float | None = None
+    """Times of a trace, from its first on. Raises ConfigurationError."""
+    times = np.array([line.seconds for line in trace.read(path)], np.float64)
+    return np.subtract(times, times[0])
 
 
 def _unit_arrivals(load: Load, count: int, seed: int) -> Seconds:

@@ -9,7 +9,7 @@ from trident.bench.quota import Quota
 from trident.bench.sender import Sender
 
 PAUSE_AFTER_FAILURE_NS = 100_000_000
-"""A server that is gone refuses in microseconds: asking again at once would only count how fast."""
+"""A server that is gone or full refuses in microseconds: asking again at once would only count how fast."""
 
 
 async def run(sender: Sender, quota: Quota, *, clients: list[int], ramp_ns: int, of: int, start_ns: int) -> None:
@@ -27,7 +27,7 @@ async def _client(sender: Sender, quota: Quota, begin_ns: int) -> None:
         if exchange is None:
             return
         scheduled_ns = exchange.end_ns
-        if exchange.failure is not None:
+        if exchange.failure is not None or exchange.status not in (0, 200):
             scheduled_ns += PAUSE_AFTER_FAILURE_NS
             if not await sender.pause(scheduled_ns):
                 return

@@ -64,6 +64,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     ``nonce`` is new in each run, so that no prompt has been seen by the server's prefix cache; with a nonce given, a
     run is repeated to the letter. ``prefix_tokens`` of each prompt are taken from ``prefix_count`` shared texts.
+    Lengths in the trace at ``trace_path`` go before ``input_tokens`` and ``output_tokens``.
     """
 
     kind: WorkloadKind = "synthetic"
@@ -74,6 +75,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 1
     think_time_s: float = 0.0
     path: str | None = None
+    trace_path: str | None = None
     seed: int = 0
     nonce: str = ""
     temperature: float = 0.0

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from trident.bench import lengths
+from trident.bench import lengths, trace
 from trident.bench.plan import Lengths, Workload
 from trident.bench.text import Texts, texts
 from trident.errors import ConfigurationError
@@ -68,6 +68,7 @@ class _Synthetic:
     def __init__(self, workload: Workload, texts: Texts) -> None:
         self._workload = workload
         self._texts = texts
+        self._trace = trace.read(Path(workload.trace_path)) if workload.trace_path else []
         self._nonce = int.from_bytes(hashlib.sha256(workload.nonce.encode()).digest()[:8], "big")
         self._prefixes = [
             self._prefix(number) for number in range(workload.prefix_count if workload.prefix_tokens else 0)
@@ -81,6 +82,9 @@ class _Synthetic:
         turns = []
         for number in range(self._workload.turns):
             wanted, longest = lengths.draw(kind.input_tokens, rng), lengths.draw(kind.output_tokens, rng)
+            if index < len(self._trace):
+                wanted = self._trace[index].input_length or wanted
+                longest = self._trace[index].output_length or longest
             shared = self._workload.prefix_tokens if prefix and number == 0 else 0
             text = self._texts.make(max(1, wanted - shared), words)
             content = f"{prefix} {text}" if shared else text

@@ -38,7 +38,9 @@ class Options:
 
     arrival: Annotated[str, _option(panel=L, help="Of a rate: constant, poisson or gamma.")] = "poisson"
     burstiness: Annotated[float, _option(panel=L, help="Shape of gamma: 1 is Poisson, less is burstier.")] = 1.0
-    trace: Annotated[Path | None, _option(panel=L, help="Send at the times of this JSONL file.")] = None
+    trace: Annotated[
+        Path | None, _option(panel=L, help="Send at the times, and in the lengths, of this JSONL file.")
+    ] = None
     ramp_s: Annotated[float, _option(panel=L, min=0, help="Seconds to grow from nothing to the load.")] = 0.0
     warmup_requests: Annotated[
         int | None, _option(panel=L, min=0, help="Requests that do not count; else the concurrency, of a rate a tenth.")
@@ -115,6 +117,7 @@ class Options:
             turns=self.turns,
             think_time_s=self.think_time_s,
             path=str(self.jsonl.absolute()) if self.jsonl else None,
+            trace_path=str(self.trace.absolute()) if self.trace else None,
             seed=self.seed,
             nonce=secrets.token_hex(8) if self.nonce is None else self.nonce,
             temperature=self.temperature,

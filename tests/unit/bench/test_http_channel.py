@@ -116,6 +116,31 @@ def test_nobody_listening_is_a_failure_of_connecting() -> None:
     assert exchange.end_ns > 0
 
 
+def test_name_with_an_address_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``localhost`` is ::1 first on many machines, and most servers listen on 127.0.0.1."""
+
+    async def run() -> Exchange:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            loop = asyncio.get_running_loop()
+            real = loop.getaddrinfo
+
+            async def two_addresses(*_: object, **more: int) -> list[object]:
+                return [*await real("127.0.0.1", 1, **more), *await real("127.0.0.1", port, **more)]
+
+            monkeypatch.setattr(loop, "getaddrinfo", two_addresses)
+            exchange = Exchange(0)
+            await HttpChannel(f"http://localhost:{port}/").exchange(b"GET / HTTP/1.1\r\n\r\n", exchange, 5.0)
+        return exchange
+
+    assert asyncio.run(run()).pieces == [b"ok"]
+
+
 def test_cancelled_request_closes_its_connection() -> None:
     async def run() -> None:
         gone = asyncio.Event()

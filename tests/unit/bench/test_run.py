@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import signal
@@ -11,12 +13,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from paced import paced_server, recording_server
 
 from trident.bench import folder
 from trident.bench.result import Result
+from trident.cli.main import main
 
 FAST = {"ttft_ms": 5.0, "period_ms": 1.0}
 
@@ -27,15 +31,26 @@ def server() -> Iterator[str]:
         yield url
 
 
-def bench(*words: str, output: Path) -> subprocess.CompletedProcess[str]:
-    """``--allow-client-bound``: how busy this machine is is not the question."""
-    command = [sys.executable, "-m", "trident", "bench", *words, "--allow-client-bound", "--output", str(output)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+class Done(NamedTuple):
+    """What a command has come to."""
+
+    code: int
+    stdout: str
+    stderr: str
 
 
-def result_of(done: subprocess.CompletedProcess[str], output: Path, *, code: int = 0) -> Result:
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+def bench(*words: str, output: Path) -> Done:
+    """In this process, which saves its start; the clients are processes of their own. ``--allow-client-bound``: how
+    busy this machine is is not the question."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(["bench", *words, "--allow-client-bound", "--output", str(output)])
+    assert isinstance(ended.value.code, int)
+    return Done(ended.value.code, out.getvalue(), err.getvalue())
+
+
+def result_of(done: Done, output: Path, *, code: int = 0) -> Result:
+    assert done.code == code, done.stdout + done.stderr
     return folder.read(output)
 
 
@@ -75,10 +90,12 @@ def test_open_loop_sends_on_schedule(server: str, tmp_path: Path) -> None:
 
 def test_trace_is_followed(server: str, tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
-    trace.write_text("".join(f'{{"at_s": {at}}}\n' for at in (10.0, 10.1, 10.15)))
+    lines = [(10.15, 9), (10.0, 7), (10.1, 8)]
+    trace.write_text("".join(f'{{"at_s": {at}, "output_length": {tokens}}}\n' for at, tokens in lines))
     result = result_of(bench("--url", server, "--trace", str(trace), output=tmp_path / "r"), tmp_path / "r")
     rows = folder.read_rows(tmp_path / "r")
     assert [round((row.scheduled_ns - rows[0].scheduled_ns) / 1e6) for row in rows] == [0, 100, 150]
+    assert [row.output_tokens for row in rows] == [7, 8, 9]
     assert result.points[0].stopped_by == "trace"
 
 
@@ -96,7 +113,7 @@ def test_prompts_are_repeated_only_with_the_same_nonce(tmp_path: Path) -> None:
             bodies.clear()
             words = ["--api", "openai-completions", "--url", url, "--num-requests", "4", "--nonce", nonce]
             done = bench(*words, "--warmup-requests", "0", "--concurrency", "1", output=tmp_path / str(len(prompts)))
-            assert done.returncode == 0, done.stderr
+            assert done.code == 0, done.stderr
             prompts.append([body["prompt"] for body in bodies][-4:])
     assert prompts[0] == prompts[1] != prompts[2]
     assert len({*prompts[0], *prompts[2]}) == 8
@@ -181,14 +198,14 @@ def test_interruption_writes_what_there_is(server: str, tmp_path: Path) -> None:
 
 def test_nobody_listening_ends_with_4(tmp_path: Path) -> None:
     done = bench("--url", "http://127.0.0.1:1", output=tmp_path)
-    assert done.returncode == 4
+    assert done.code == 4
     assert done.stderr.splitlines()[0] == "No server answers at http://127.0.0.1:1"
     assert not (tmp_path / folder.RESULT).exists()
 
 
 def test_unknown_model_ends_with_6(server: str, tmp_path: Path) -> None:
     done = bench("--url", server, "--model", "gpt", output=tmp_path)
-    assert done.returncode == 6
+    assert done.code == 6
     assert "OpenAI models: paced" in done.stderr
 
 
@@ -212,7 +229,7 @@ def test_unknown_model_ends_with_6(server: str, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_meant_ends_with_3(server: str, tmp_path: Path, words: list[str]) -> None:
     done = bench(*words, "--url", server, output=tmp_path)
-    assert done.returncode == 3, done.stderr
+    assert done.code == 3, done.stderr
     assert len(done.stderr.splitlines()) == 3
 
 

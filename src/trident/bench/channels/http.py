@@ -29,7 +29,7 @@ class HttpChannel:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
-        self._address: Any = None
+        self._addresses: list[Any] = []
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
 
@@ -81,19 +81,28 @@ class HttpChannel:
         return connection
 
     async def _connected_socket(self) -> socket.socket:
+        """At the first of the host's addresses that answers: ``localhost`` may be ::1 with nobody there."""
         loop = asyncio.get_running_loop()
-        if self._address is None:
-            self._address = (await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))[0]
-        family, kind, protocol, _, address = self._address
-        connected = socket.socket(family, kind, protocol)
-        try:
-            connected.setblocking(False)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(connected, address)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
+        if not self._addresses:
+            self._addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        problem = OSError(f"{self._host} has no address")
+        for place in self._addresses:
+            family, kind, protocol, _, address = place
+            connected = socket.socket(family, kind, protocol)
+            try:
+                connected.setblocking(False)
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(connected, address)
+            except OSError as error:
+                connected.close()
+                problem = error
+            except BaseException:
+                connected.close()
+                raise
+            else:
+                self._addresses = [place]
+                return connected
+        raise problem
 
     def released(self, connection: _Connection) -> None:
         """Its response has ended and another request may follow."""
