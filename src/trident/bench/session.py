@@ -74,9 +74,10 @@ async def run(session: Session, watch: Watch, interrupted: asyncio.Event) -> Res
                 record.rows += outcome.rows
                 record.arrivals += outcome.arrivals
                 record.problem = outcome.problem or _given_up(outcome.point)
-                record.write(scraper, is_over=record.problem is not None)
                 if record.problem is not None:
                     break
+                if session.levels.count != 1:
+                    record.write(scraper, is_over=False)
     finally:
         await scraper.stop()
     return record.write(scraper, is_over=True)
