@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from trident.bench.channels.http import HttpChannel
 from trident.bench.exchange import Exchange
@@ -166,3 +172,45 @@ def test_cancelled_request_closes_its_connection() -> None:
             assert exchange.end_ns == 0
 
     asyncio.run(run())
+
+
+def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = _certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def run() -> Exchange:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"".join(STREAM))
+            await reader.read()
+            writer.close()
+
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+            channel = HttpChannel(f"https://localhost:{server.sockets[0].getsockname()[1]}/")
+            await channel.open(1)
+            exchange = Exchange(0)
+            await channel.exchange(b"GET / HTTP/1.1\r\n\r\n", exchange, 10.0)
+            await channel.close()
+        return exchange
+
+    exchange = asyncio.run(run())
+    assert (exchange.failure, b"".join(exchange.pieces)) == (None, b"data: a\n\ndata: b\n\ndata: c\n\n")
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """Of localhost, signed by itself."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    signed = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "c.pem").write_bytes(signed.public_bytes(pem))
+    plain = serialization.NoEncryption()
+    (folder / "k.pem").write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "c.pem", folder / "k.pem"
