@@ -235,6 +235,7 @@ def test_terminal_commands(server: ChatServer, terminal: Terminal, tmp_path: Pat
     history = tmp_path / "chat_history"
     assert "+three" in history.read_text()
     assert history.stat().st_mode & 0o777 == 0o600
+    terminal.wait_for(">")  # the prompt, where Ctrl-C takes back what was typed
     terminal.type("\x03")
     terminal.type("/exit\r")
     assert terminal.end() == 0
