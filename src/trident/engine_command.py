@@ -22,6 +22,11 @@ def relay_address(config: Config) -> str:
     return sockets.address(config.sockets_dir, "relay-0.sock")
 
 
+def counts_dir(config: Config) -> Path:
+    """Where the engine's processes count together (``PROMETHEUS_MULTIPROC_DIR``)."""
+    return config.run_dir / "prometheus"
+
+
 def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
     """What the engine host is told."""
     supervision = config.supervision
@@ -53,7 +58,7 @@ def environment(config: Config, env: EngineEnv) -> dict[str, str]:
     environ["PYTHONPATH"] = os.fspath(config.run_dir / "lib")
     environ["PATH"] = os.pathsep.join([os.fspath(env.python.parent), environ.get("PATH", os.defpath)])
     # Read when prometheus_client is imported, so it must be there before anything is (measured).
-    environ["PROMETHEUS_MULTIPROC_DIR"] = os.fspath(config.run_dir / "prometheus")
+    environ["PROMETHEUS_MULTIPROC_DIR"] = os.fspath(counts_dir(config))
     environ["VLLM_RPC_BASE_PATH"] = os.fspath(config.sockets_dir)
     # vLLM leaves a file of each start in the temporary folder; this one goes when the server stops. What torch compiles
     # is worth keeping and stays where it would be.

@@ -141,6 +141,9 @@ def test_killed_engine_makes_its_models_unready_and_is_started_again(alone: Serv
     refused = alone.generate("The capital of France is")
     assert refused.status_code >= 400 and "generate" in refused.json()["error"]
     assert alone.trident("status").returncode == 1
+    metrics = httpx.get(f"http://127.0.0.1:{alone.metrics_port}/metrics").text
+    assert "nv_inference_count" in metrics and "vllm:e2e_request_latency_seconds_count" in metrics
+    assert "vllm:num_requests_running" not in metrics, "there is no engine that could run any"
     assert "the engine was lost" in story.end()[-1]["error"]
     until(lambda: states(alone).get("generate", ("", ""))[0] == "UNAVAILABLE", 10)
     assert "its engine is lost" in states(alone)["generate"][1]

@@ -46,7 +46,7 @@ class Listen(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
     http_port: Port = Field(8000, description="Triton's KServe HTTP.")
     grpc_port: Port = Field(8001, description="Triton's KServe gRPC.")
-    metrics_port: Port = Field(8002, description="Triton's Prometheus metrics.")
+    metrics_port: Port = Field(8002, description="Prometheus metrics of Triton and vLLM.")
     openai_port: Port = Field(9000, description="OpenAI-compatible API.")
 
     @property

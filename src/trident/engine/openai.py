@@ -85,6 +85,7 @@ def _serve_python(spec: HostSpec, adapters: Adapters, client_config: dict[str, A
         from vllm.v1.utils import run_api_server_worker_proc
 
         args = arguments.openai_args(spec, adapters.named)
+        args.custom_histogram_buckets = arguments.histogram_buckets(vars(args))
         if spec.lora_dir and adapters.shelf is not None:
             offer(adapters.shelf, args)
         where, socket = setup_server(args, reuse_port=False)

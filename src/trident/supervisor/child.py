@@ -20,6 +20,7 @@ from trident.protocol import status
 from trident.supervisor import cause, die_with_parent
 from trident.supervisor.parts import Parts
 from trident.supervisor.processes import Process, identify
+from trident.supervisor.state import EngineCounts
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Command:
 
     ``is_answering`` is asked until it says yes; without it the child reports on its status pipe. ``find_parts`` names
     the child's own processes once it is ready; the child is useless, and killed, when one of them crashes. ``on_end``
-    clears what a killed child has left.
+    clears what a killed child has left; ``counts`` says where an engine does.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Command:
     is_answering: Callable[[], Awaitable[bool]] | None = None
     find_parts: Callable[[int], dict[str, Process]] | None = None
     on_end: Callable[[], None] | None = None
+    counts: EngineCounts | None = None
 
 
 class Child:

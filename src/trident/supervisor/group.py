@@ -47,6 +47,7 @@ class Member:
             restarts=self.restarts.count,
             parts=child.parts if child.is_alive else {},
             facts=child.ready.facts if child.ready else {},
+            counts=self.command.counts,
         )
 
 

@@ -152,7 +152,13 @@ class KeptEngine:
         lora_dir = told.lora_dir if order.asked.engine.get("enable_lora") else None
         spec = replace_fields(told, model_path=order.model_path, loras=order.asked.loras, lora_dir=lora_dir)
         command = engine_host.command(
-            self._config, spec, order.env, name=f"engine {self.label}", log_path=self._log_path
+            self._config,
+            spec,
+            order.env,
+            name=f"engine {self.label}",
+            log_path=self._log_path,
+            model=order.want.model,
+            version=order.want.version,
         )
         if order.asked.devices is not None:
             command = replace(command, env={**command.env, "CUDA_VISIBLE_DEVICES": order.asked.devices})

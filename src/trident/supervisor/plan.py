@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,7 +16,7 @@ from trident import engine_command
 from trident.config import paths
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken
-from trident.supervisor import engine_host, shared_memory, triton_scratch
+from trident.supervisor import engine_host, ports, shared_memory, triton_scratch
 from trident.supervisor.child import Command
 from trident.supervisor.door_probe import DoorProbe
 from trident.supervisor.processes import children_of
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from trident.models.resolve import ResolvedModel
     from trident.runtime.control_env import TritonInstall
     from trident.runtime.engine_env import EngineEnv
+
+FIRST_METRICS_PORT = 18002
+"""For tritonserver's own metrics. Below the ports from which the system takes those of outgoing connections."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ class RealPlanner:
         folder = repository.write(config, [engine_command.relay_address(config)], env.build)
         shelf = self._shelf(folder)
         keeper = config.sockets_dir / "keeper.sock" if config.triton.model_repository else None
-        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf, keeper)
+        metrics_port = ports.first_free("127.0.0.1", FIRST_METRICS_PORT, set(config.listen.ports.values()))
+        triton = self._triton(logs, triton_install(paths.data_dir()), folder, shelf, keeper, metrics_port)
         can_load = config.triton.model_control_mode == "explicit"
         return Plan(
-            children=[*engines, triton],
+            children=[*engines, triton, self._metrics(logs, metrics_port)],
             doors=DoorProbe(),
             shelf=shelf,
             models={engine.name: config.own_models for engine in engines},
@@ -98,9 +104,18 @@ class RealPlanner:
 
     def _engine(self, logs: Path, env: EngineEnv, model: ResolvedModel) -> Command:
         spec = engine_command.spec(self._config, model, env)
-        return engine_host.command(self._config, spec, env, name="engine host", log_path=logs / "engine.log")
+        return engine_host.command(
+            self._config,
+            spec,
+            env,
+            name="engine host",
+            log_path=logs / "engine.log",
+            model=self._config.contracts.generate_name,
+        )
 
-    def _triton(self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf, keeper: Path | None) -> Command:
+    def _triton(
+        self, logs: Path, install: TritonInstall, folder: Path, shelf: Shelf, keeper: Path | None, metrics_port: int
+    ) -> Command:
         from trident.runtime.control_env import STUB_NAME
         from trident.triton import command as triton_command
 
@@ -118,12 +133,22 @@ class RealPlanner:
 
         return Command(
             name="tritonserver",
-            argv=triton_command.argv(self._config, install, self._plain(folder)),
+            argv=triton_command.argv(self._config, install, self._plain(folder), metrics_port),
             env=triton_command.environment(install, keeper),
             log_path=logs / "triton.log",
             is_answering=is_answering,
             find_parts=partial(children_of, command=STUB_NAME, name="stub"),
             on_end=clear,
+        )
+
+    def _metrics(self, logs: Path, triton_port: int) -> Command:
+        listen = self._config.listen
+        arguments = [listen.host, str(listen.metrics_port), str(triton_port), str(self._config.run_dir)]
+        return Command(
+            name="metrics server",
+            argv=[sys.executable, "-m", "trident.supervisor.metrics", *arguments],
+            env=os.environ,
+            log_path=logs / "metrics.log",
         )
 
     def _shelf(self, folder: Path) -> Shelf:

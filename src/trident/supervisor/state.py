@@ -16,6 +16,18 @@ OPENAI_OF = "OpenAI of "
 ServerPhase = Literal["starting", "ready", "degraded", "stopping", "stopped", "failed"]
 
 
+class EngineCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an engine's processes count: ``folder`` is their ``PROMETHEUS_MULTIPROC_DIR``. ``model`` and ``version``
+    are those of the Triton model that it is shown for."""
+
+    folder: str
+    served_name: str
+    model: str
+    version: str
+    openai_host: str
+    openai_port: int
+
+
 class ChildState(msgspec.Struct, frozen=True, kw_only=True):
     """One child. ``since`` is Unix time; ``parts`` are the child's own children by name."""
 
@@ -28,6 +40,7 @@ class ChildState(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     parts: dict[str, Process] = {}
     facts: dict[str, Any] = {}
+    counts: EngineCounts | None = None
 
 
 class DoorState(msgspec.Struct, frozen=True, kw_only=True):

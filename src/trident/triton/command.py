@@ -31,8 +31,8 @@ DEEPEN_STACK = (
 _WITH_A_DEEP_STACK = ["/bin/sh", "-c", f'{DEEPEN_STACK}; exec "$0" "$@"']
 
 
-def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
-    """The command line."""
+def argv(config: Config, install: TritonInstall, repository: Path, metrics_port: int) -> list[str]:
+    """The command line. tritonserver's metrics are for our own metrics server alone, at ``metrics_port``."""
     listen = config.listen
     # Triton's HTTP library and gRPC each have their own way to write an IPv6 address.
     is_ipv6 = ":" in listen.host
@@ -49,8 +49,8 @@ def argv(config: Config, install: TritonInstall, repository: Path) -> list[str]:
         f"--http-port={listen.http_port}",
         f"--grpc-address={grpc_host}",
         f"--grpc-port={listen.grpc_port}",
-        f"--metrics-address={http_host}",
-        f"--metrics-port={listen.metrics_port}",
+        "--metrics-address=127.0.0.1",
+        f"--metrics-port={metrics_port}",
         *_model_control(config),
         # Both models wait for the same engine: one after the other they would wait twice.
         "--model-load-thread-count=4",

@@ -36,7 +36,7 @@ def _small_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
         port = want.parameters.get("OPENAI_PORT")
         return Order(want, VllmModel("/weights", engine, {}, None, int(port) if port else None), "/weights", ENV)
 
-    def command(config: Config, spec: object, env: EngineEnv, *, name: str, log_path: Path) -> Command:
+    def command(config: Config, spec: object, env: EngineEnv, *, name: str, log_path: Path, **_: str) -> Command:
         del spec, env
         body = fakes.CANNOT if config.engine["length"] == "impossible" else fakes.SERVES
         return replace(fakes.command(log_path.parent, body, name), log_path=log_path)

@@ -19,12 +19,15 @@ INSTALL = TritonInstall(
 
 
 def test_command_line_keeps_paths_with_spaces_whole(tmp_path: Path) -> None:
-    argv = command.argv(load({"http_port": 8100, "host": "0.0.0.0"}, environ={}), INSTALL, tmp_path / "my repo")
+    argv = command.argv(load({"http_port": 8100, "host": "0.0.0.0"}, environ={}), INSTALL, tmp_path / "my repo", 18002)
     assert argv[:2] == ["/bin/sh", "-c"] and argv[3] == "/a b/tritonserver"
     assert f"--model-repository={tmp_path / 'my repo'}" in argv
-    assert {"--http-port=8100", "--http-address=0.0.0.0", "--grpc-address=0.0.0.0", "--metrics-address=0.0.0.0"} <= set(
-        argv
-    )
+    assert {
+        "--http-port=8100",
+        "--http-address=0.0.0.0",
+        "--grpc-address=0.0.0.0",
+        "--metrics-address=127.0.0.1",
+    } <= set(argv)
 
 
 def test_servers_of_different_names_share_no_memory() -> None:
@@ -46,7 +49,7 @@ def test_server_is_what_the_shell_becomes_with_arguments_whole(tmp_path: Path) -
     server = tmp_path / "a $(b) server"
     server.write_text('#!/bin/sh\necho $$; ulimit -s; printf "%s\\n" "$@"\n', encoding="utf-8")
     server.chmod(0o755)
-    argv = command.argv(load({}, environ={}), replace(INSTALL, server=server), tmp_path / "my $HOME repo")
+    argv = command.argv(load({}, environ={}), replace(INSTALL, server=server), tmp_path / "my $HOME repo", 18002)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, encoding="utf-8") as process:
         out, _ = process.communicate(timeout=10)
     lines = out.splitlines()
@@ -57,15 +60,17 @@ def test_server_is_what_the_shell_becomes_with_arguments_whole(tmp_path: Path) -
 def test_ipv6_address_is_written_as_each_library_wants_it() -> None:
     config = load({"host": "::1"}, environ={})
     install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
-    words = command.argv(config, install, Path("/repository"))
-    assert {"--http-address=ipv6:::1", "--grpc-address=[::1]", "--metrics-address=ipv6:::1"} <= set(words)
+    words = command.argv(config, install, Path("/repository"), 18002)
+    assert {"--http-address=ipv6:::1", "--grpc-address=[::1]", "--metrics-address=127.0.0.1"} <= set(words)
 
 
 def test_repository_of_the_user_s_is_completed_by_triton(tmp_path: Path) -> None:
     install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
     flags: dict[str, object] = {"model_repository": [str(tmp_path)]}
-    assert "--disable-auto-complete-config" in command.argv(load({}, environ={}), install, Path("/repository"))
-    assert "--disable-auto-complete-config" not in command.argv(load(flags, environ={}), install, Path("/repository"))
+    assert "--disable-auto-complete-config" in command.argv(load({}, environ={}), install, Path("/repository"), 18002)
+    assert "--disable-auto-complete-config" not in command.argv(
+        load(flags, environ={}), install, Path("/repository"), 18002
+    )
     assert command.environment(install, Path("/keeper"))["TRIDENT_KEEPER"] == "/keeper"
 
 
@@ -82,6 +87,6 @@ def test_explicit_mode_loads_all_or_what_is_named_beside_ours(
 ) -> None:
     install = TritonInstall(Path("/server"), (), Path("/backends"), Path("/python"))
     config = load({"model_repository": [str(tmp_path)], "model_control_mode": "explicit", **flags}, environ={})
-    words = command.argv(config, install, Path("/repository"))
+    words = command.argv(config, install, Path("/repository"), 18002)
     assert "--model-control-mode=explicit" in words
     assert [word.partition("=")[2] for word in words if word.startswith("--load-model")] == loaded

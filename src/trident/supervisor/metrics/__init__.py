@@ -1,0 +1,6 @@
+"""The metrics door: one page of what tritonserver counts and what the engines count. A process of its own.
+
+families    vLLM's metric families: read from an engine's files or from text, added, labelled, written
+page        puts a page together from tritonserver and the engines that ``state.json`` names
+__main__    the HTTP server
+"""

@@ -1,0 +1,66 @@
+"""``python -m trident.supervisor.metrics HOST PORT TRITON_PORT RUN_DIR``: serves the page at ``/metrics``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from http import HTTPStatus
+from pathlib import Path
+
+from trident.protocol import status
+from trident.supervisor.child import CANNOT_START
+from trident.supervisor.metrics.page import Sources
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CLIENT_TIMEOUT_S = 5.0
+
+
+def main() -> int:
+    """Serves until it is killed."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(asctime)s %(name)s: %(message)s")
+    host, port, triton_port, run_dir = sys.argv[1:]
+    try:
+        asyncio.run(_serve(host, int(port), Sources(int(triton_port), Path(run_dir))))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        status.report(status.Failed(f"Cannot serve metrics on port {port}", reason, "choose another: --metrics-port N"))
+        return CANNOT_START
+    return 0
+
+
+async def _serve(host: str, port: int, sources: Sources) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.TimeoutError):
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), CLIENT_TIMEOUT_S)
+            writer.write(await _answer(head, sources))
+            await asyncio.wait_for(writer.drain(), CLIENT_TIMEOUT_S)
+        writer.close()
+
+    server = await asyncio.start_server(talk, host or None, port)
+    status.report(status.Ready())
+    async with server:
+        await server.serve_forever()
+
+
+async def _answer(head: bytes, sources: Sources) -> bytes:
+    method, path, *_ = head.decode("latin-1").split()
+    code, body = HTTPStatus.OK, b""
+    if path.partition("?")[0] != "/metrics":
+        code, body = HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n"
+    elif method not in ("GET", "HEAD"):
+        code, body = HTTPStatus.METHOD_NOT_ALLOWED, b"ask with GET\n"
+    else:
+        body = await sources.page()
+    lines = [
+        f"HTTP/1.1 {code.value} {code.phrase}",
+        f"Content-Type: {CONTENT_TYPE}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if method == "HEAD" else body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

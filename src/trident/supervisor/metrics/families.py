@@ -1,0 +1,125 @@
+"""Metric families as prometheus_client has them: from an engine's files or from text, added up, labelled, as text."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client import Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def of_folder(folder: Path) -> list[Metric]:
+    """What all processes have counted that share ``PROMETHEUS_MULTIPROC_DIR``, those of earlier lives too: counts must
+    not fall. A gauge says what is now, so it goes with its process."""
+    files = [str(path) for path in folder.glob("*.db") if not path.name.startswith("gauge_") or _is_alive(path)]
+    return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+
+
+def of_text(text: str) -> list[Metric]:
+    """Prometheus's text format. Raises ValueError when it is none."""
+    return list(text_string_to_metric_families(text))
+
+
+def labelled(metrics: Iterable[Metric], labels: Mapping[str, str]) -> list[Metric]:
+    """With these labels too; where a sample has one of them already, its own stands."""
+    return [
+        _like(metric, [sample._replace(labels={**labels, **sample.labels}) for sample in metric.samples])
+        for metric in metrics
+    ]
+
+
+def added(one: Iterable[Metric], other: Iterable[Metric]) -> list[Metric]:
+    """Counts of two front-ends of one engine. Counters and histograms add up. A gauge is the engine's state, of which
+    each front-end has what it heard last: the larger one is taken."""
+    found = {metric.name: metric for metric in one}
+    for metric in other:
+        known = found.get(metric.name)
+        found[metric.name] = _like(metric, _sum(known, metric)) if known else metric
+    return list(found.values())
+
+
+def side_by_side(engines: Iterable[Iterable[Metric]]) -> list[Metric]:
+    """Each family once, with the samples of all engines, which their labels tell apart."""
+    found: dict[str, Metric] = {}
+    for metric in (metric for metrics in engines for metric in metrics):
+        known = found.setdefault(metric.name, _like(metric, []))
+        known.samples += metric.samples
+    return list(found.values())
+
+
+def as_text(metrics: Iterable[Metric]) -> bytes:
+    """Prometheus's text format 0.0.4."""
+    return generate_latest(_Collected(metrics))
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
+
+
+def _is_alive(gauge_file: Path) -> bool:
+    # gauge_MODE_PID.db
+    return Path("/proc", gauge_file.stem.rpartition("_")[2]).exists()
+
+
+def _like(metric: Metric, samples: list[Sample]) -> Metric:
+    copy = Metric(metric.name, metric.documentation, metric.type)
+    copy.samples = samples
+    return copy
+
+
+def _sum(one: Metric, other: Metric) -> list[Sample]:
+    combine: Callable[[float, float], float] = max if one.type == "gauge" else float.__add__
+    values: dict[tuple[str, Labels], float] = {}
+    for sample in (*one.samples, *other.samples):
+        if not _is_bucket(sample):
+            key = sample.name, _labels(sample)
+            value = float(sample.value)
+            values[key] = combine(values[key], value) if key in values else value
+    samples = [Sample(name, dict(labels), value) for (name, labels), value in values.items()]
+    return [*_added_buckets(one, other), *samples]
+
+
+def _added_buckets(one: Metric, other: Metric) -> list[Sample]:
+    """The bounds of both. Where a side has no such bound it counts as at its next lower one: no bucket then says more
+    than is known, and buckets still grow with their bounds."""
+    sides = _buckets(one), _buckets(other)
+    samples = []
+    for key in {**sides[0], **sides[1]}:
+        curves = [sorted(side.get(key, {}).items(), key=lambda item: float(item[0])) for side in sides]
+        bounds = sorted({bound for curve in curves for bound, _ in curve}, key=float)
+        for bound in bounds:
+            value = sum(_at(curve, float(bound)) for curve in curves)
+            samples.append(Sample(key[0], {**dict(key[1]), "le": bound}, value))
+    return samples
+
+
+def _at(curve: list[tuple[str, float]], bound: float) -> float:
+    index = bisect_right([float(known) for known, _ in curve], bound)
+    return curve[index - 1][1] if index else 0.0
+
+
+def _buckets(metric: Metric) -> dict[tuple[str, Labels], dict[str, float]]:
+    found: dict[tuple[str, Labels], dict[str, float]] = {}
+    for sample in metric.samples:
+        if _is_bucket(sample):
+            found.setdefault((sample.name, _labels(sample)), {})[sample.labels["le"]] = float(sample.value)
+    return found
+
+
+def _is_bucket(sample: Sample) -> bool:
+    return "le" in sample.labels
+
+
+def _labels(sample: Sample) -> Labels:
+    return tuple(sorted((name, value) for name, value in sample.labels.items() if name != "le"))
