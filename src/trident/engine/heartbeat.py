@@ -15,7 +15,7 @@ class Heartbeat:
 
     ``ask`` is the round trip. ``steps_since`` counts the engine's steps that have arrived and were made after a moment
     of the monotonic clock. ``on_answer`` gets each answer, ``on_suspicion`` the cause of a suspicion, and None when the
-    engine has answered after all.
+    engine has answered after all. ``is_on_gpu`` says whether its GPUs work at the moment.
     """
 
     def __init__(
@@ -25,12 +25,14 @@ class Heartbeat:
         steps_since: Callable[[float], int],
         on_answer: Callable[[bool], None],
         on_suspicion: Callable[[str | None], None],
+        is_on_gpu: Callable[[], bool],
     ) -> None:
         self._pid = pid
         self._ask = ask
         self._steps_since = steps_since
         self._on_answer = on_answer
         self._on_suspicion = on_suspicion
+        self._is_on_gpu = is_on_gpu
 
     async def until_lost(self, interval_s: float, timeout_s: float) -> str:
         """Why the engine is lost: suspicious for long, or busy for ``timeout_s``."""
@@ -52,7 +54,8 @@ class Heartbeat:
         while not (await asyncio.wait({beat}, timeout=LOOK_S))[0]:
             pids = pids or vital_signs.pids_of(self._pid)
             suspected = pulse.suspicion
-            pulse.look(time.monotonic(), vital_signs.read(pids), self._steps_since(begun_s))
+            signs = vital_signs.read(pids, is_on_gpu=self._is_on_gpu())
+            pulse.look(time.monotonic(), signs, self._steps_since(begun_s))
             if pulse.loss is not None:
                 return pulse.loss
             if pulse.suspicion != suspected:

@@ -20,7 +20,7 @@ import uvloop
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from trident.engine import cause
+from trident.engine import cause, gpu_use
 from trident.engine.embedding import TASK
 from trident.engine.heartbeat import Heartbeat
 from trident.engine.intake import Intake
@@ -188,6 +188,7 @@ class _Host:
             steps_since=partial(relay.steps_since, engine),
             on_answer=on_answer,
             on_suspicion=partial(self._suspect, relay, engine),
+            is_on_gpu=gpu_use.of_engine(engine, self._launched.config.parallel_config.world_size),
         )
         self._lose(await heartbeat.until_lost(self._spec.heartbeat_s, self._spec.heartbeat_timeout_s))
 

@@ -4,9 +4,7 @@ One long step keeps an engine from answering for as long as it takes, so silence
 
 - a process that is stopped,
 - an engine whose later steps have arrived: it would have answered between two of them,
-- one whose processes have used almost no CPU time meanwhile and did not wait for a core or a disk either.
-
-An engine that waits for a GPU uses CPU time: CUDA's synchronisation spins.
+- one whose processes have used almost no CPU time meanwhile, and waited for no core, no disk and no GPU either.
 """
 
 from __future__ import annotations
@@ -66,6 +64,8 @@ class Pulse:
             return None
         if later_steps >= LATER_STEPS:
             return f"the engine answers nothing, yet has made {later_steps} steps since it was asked"
+        if any(sign.is_on_gpu for sign in signs):
+            return None
         cpu_s = signs[-1].cpu_s - signs[0].cpu_s
         runnable = sum(sign.is_runnable for sign in signs)
         if cpu_s < IDLE_SHARE * window_s and 2 * runnable < len(signs):

@@ -19,6 +19,7 @@ class VitalSigns:
     cpu_s: float
     is_runnable: bool
     is_stopped: bool
+    is_on_gpu: bool = False
 
 
 def pids_of(engine_core_pid: int) -> list[int]:
@@ -30,7 +31,7 @@ def pids_of(engine_core_pid: int) -> list[int]:
     return [engine_core_pid, *(child.pid for child in children)]
 
 
-def read(pids: Sequence[int]) -> VitalSigns:
+def read(pids: Sequence[int], *, is_on_gpu: bool = False) -> VitalSigns:
     """Their main threads' states, and the CPU time of all their threads. Processes that have ended count nothing: their
     end is seen elsewhere."""
     states, ticks = "", 0
@@ -44,5 +45,8 @@ def read(pids: Sequence[int]) -> VitalSigns:
         states += fields[0]
         ticks += int(fields[11]) + int(fields[12])
     return VitalSigns(
-        ticks * _TICK_S, is_runnable=bool(set("RD") & set(states)), is_stopped=bool(set("Tt") & set(states))
+        cpu_s=ticks * _TICK_S,
+        is_runnable=not set("RD").isdisjoint(states),
+        is_stopped=not set("Tt").isdisjoint(states),
+        is_on_gpu=is_on_gpu,
     )

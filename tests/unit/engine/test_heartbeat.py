@@ -16,7 +16,7 @@ def scenario(pid: int, ask: Callable[[], asyncio.Future[bool]], then: Callable[[
     """Why the engine was lost."""
 
     async def run() -> str:
-        heartbeat = Heartbeat(pid, ask, lambda _: 0, lambda _: None, then)
+        heartbeat = Heartbeat(pid, ask, lambda _: 0, lambda _: None, then, lambda: False)
         return await asyncio.wait_for(heartbeat.until_lost(0.01, 60), DEADLINE_S)
 
     return asyncio.run(run())

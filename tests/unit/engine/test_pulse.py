@@ -25,6 +25,7 @@ class Patient:
         cpu_share: float = 0.0,
         is_runnable: bool = False,
         is_stopped: bool = False,
+        is_on_gpu: bool = False,
         later_steps: int = 0,
         every_s: float = LOOK_S,
     ) -> float | None:
@@ -33,7 +34,7 @@ class Patient:
         while self.now_s < begun_s + for_s:
             self.now_s += every_s
             self.cpu_s += cpu_share * every_s
-            self.pulse.look(self.now_s, VitalSigns(self.cpu_s, is_runnable, is_stopped), later_steps)
+            self.pulse.look(self.now_s, VitalSigns(self.cpu_s, is_runnable, is_stopped, is_on_gpu), later_steps)
             if self.pulse.suspicion:
                 return self.now_s - begun_s
         return None
@@ -52,6 +53,15 @@ def test_long_step_is_never_suspicious(patient: Patient, cpu_share: float) -> No
 
 def test_engine_that_gets_no_core_is_not_suspicious(patient: Patient) -> None:
     assert patient.look(for_s=30, cpu_share=0.01, is_runnable=True) is None
+
+
+def test_engine_that_waits_for_its_gpu_uses_no_core_and_is_not_suspicious(patient: Patient) -> None:
+    assert patient.look(for_s=4, is_on_gpu=True) is None
+
+
+def test_step_that_the_gpu_driver_shows_late_is_not_suspicious(patient: Patient) -> None:
+    assert patient.look(for_s=0.2) is None
+    assert patient.look(for_s=4, is_on_gpu=True) is None
 
 
 def test_engine_that_is_busy_for_ever_is_lost_at_last(patient: Patient) -> None:
