@@ -10,6 +10,8 @@ from trident.supervisor.processes import Process
 LOOK_S = 0.5
 FIND_EVERY_LOOKS = 10
 """Finding reads the whole process table."""
+CRASHED_AFTER_LOOKS = 4
+"""A busy machine may take a while until tritonserver has asked how its stub ended."""
 
 
 class Parts:
@@ -26,15 +28,16 @@ class Parts:
 
         Triton 2.51 waits for a stub that it ends itself and for no other: a zombie that stays has crashed.
         """
-        suspects: set[str] = set()
+        zombie_looks: dict[Process, int] = {}
         looks = 0
         while True:
             await asyncio.sleep(LOOK_S)
             looks += 1
-            zombies = {f"{name} (pid {process.pid})" for name, process in self.known.items() if process.is_zombie()}
-            if crashed := zombies & suspects:
-                return min(crashed)
-            suspects = zombies
+            zombies = {process: name for name, process in self.known.items() if process.is_zombie()}
+            zombie_looks = {zombie: zombie_looks.get(zombie, 0) + 1 for zombie in zombies}
+            for zombie, seen in zombie_looks.items():
+                if seen == CRASHED_AFTER_LOOKS:
+                    return f"{zombies[zombie]} (pid {zombie.pid})"
             if looks % FIND_EVERY_LOOKS == 0 or not all(process.exists() for process in self.known.values()):
                 self._find_again()
 
