@@ -48,7 +48,7 @@ class Heartbeat:
             self._on_answer(beat.result())
 
     async def _watch(self, beat: asyncio.Future[bool], timeout_s: float) -> str | None:
-        """None when it is answered."""
+        """None when it is answered, or cannot be any more."""
         begun_s = time.monotonic()
         pulse, pids = Pulse(begun_s, timeout_s), None
         while not (await asyncio.wait({beat}, timeout=LOOK_S))[0]:
@@ -60,6 +60,6 @@ class Heartbeat:
                 return pulse.loss
             if pulse.suspicion != suspected:
                 self._on_suspicion(pulse.suspicion)
-        if pulse.suspicion is not None:
+        if pulse.suspicion is not None and beat.exception() is None:
             self._on_suspicion(None)
         return None

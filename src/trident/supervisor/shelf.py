@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
 RETRY_S = 0.5
+LOAD_TIMEOUT_S = 60.0
+"""A model is restored when its engine answers, so a load takes as long as stubs take to start."""
+
 _STAND_IN = """\
 name: {name}
 backend: "none, as its engine is lost and not back yet"
 max_batch_size: 0
 """
-
-LOAD_TIMEOUT_S = 60.0
-"""A model is restored when its engine answers, so a load takes as long as stubs take to start."""
 
 
 class Shelf(abc.ABC):
@@ -41,7 +41,7 @@ class Shelf(abc.ABC):
     def __init__(self, host: str, http_port: int) -> None:
         self._host = host
         self._http_port = http_port
-        self._withdrawn: dict[str, str] = {}
+        self._withdrawn: set[str] = set()
         self._returning: set[str] = set()
 
     def holds(self, model: str) -> bool:
@@ -53,15 +53,16 @@ class Shelf(abc.ABC):
         for model in models:
             if model not in self._withdrawn:
                 log.warning("%s is withdrawn from tritonserver: %s", model, why)
-                self._withdrawn[model] = why
+                self._withdrawn.add(model)
                 self._returning.discard(model)
                 self._carry_out(model)
 
     def restore(self, models: Iterable[str]) -> None:
         """Call it when their engine answers stubs. Models that were not withdrawn here are left alone."""
         for model in models:
-            if self._withdrawn.pop(model, None) is not None:
+            if model in self._withdrawn:
                 log.info("%s is restored to tritonserver", model)
+                self._withdrawn.discard(model)
                 self._returning.add(model)
                 self._carry_out(model)
 
