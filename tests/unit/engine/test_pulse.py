@@ -92,8 +92,8 @@ def test_engine_that_falls_idle_after_a_long_step_is_suspicious_too(patient: Pat
 
 
 def test_engine_that_makes_steps_and_does_not_answer_is_suspicious(patient: Patient) -> None:
-    assert patient.look(for_s=0.4, cpu_share=1, later_steps=LATER_STEPS) is None
-    assert patient.look(for_s=1, cpu_share=1, later_steps=LATER_STEPS) is not None
+    assert patient.look(for_s=1.3, cpu_share=1, later_steps=LATER_STEPS) is None
+    assert patient.look(for_s=0.4, cpu_share=1, later_steps=LATER_STEPS) is not None
     assert str(LATER_STEPS) in (patient.pulse.suspicion or "")
 
 
