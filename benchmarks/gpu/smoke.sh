@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On the GPU machine, the last of the four calls that pack.sh names: installs vLLM, then runs smoke.py with all
+# On the GPU machine, the last of the five calls that pack.sh names: installs vLLM, then runs smoke.py with all
 # arguments given here.
 set -u
 exec > >(tee "$OUT/run.log") 2>&1
@@ -8,7 +8,7 @@ ln -sfn .gpu-d .gpu2
 if [ -d "$HOME/site/vllm" ]; then # a second run on the same machine
     export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_USE_FLASHINFER_SAMPLER=0
 else
-    cat .gpu-d/part.02 >>"$HOME/part.01"
+    cat "$HOME/part.02" >>"$HOME/part.01"
     . .gpu2/setup_vllm.sh
 fi
 source=$PWD/.gpu-d

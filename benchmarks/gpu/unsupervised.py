@@ -110,7 +110,7 @@ class Triton:
         self.begun_s = time.monotonic()
         with (place.logs / "triton.log").open("ab") as log:
             self.process = subprocess.Popen(
-                triton_command.argv(config, place.triton, folder),
+                triton_command.argv(config, place.triton, folder, config.listen.metrics_port),
                 env=triton_command.environment(place.triton),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
