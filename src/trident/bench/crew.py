@@ -38,10 +38,13 @@ class Member:
         self._reader, self._writer = await asyncio.open_connection(sock=self._connected)
 
     async def prepare(self, prepare: Prepare) -> None:
-        """Raises ConfigurationError for what the worker refuses."""
+        """Raises ConfigurationError for what the worker refuses, WorkerDied."""
         self.status = None
         await self.tell(prepare)
-        report = await asyncio.wait_for(self._hear(), START_TIMEOUT_S)
+        try:
+            report = await asyncio.wait_for(self._hear(), START_TIMEOUT_S)
+        except asyncio.TimeoutError as error:
+            raise WorkerDied(f"client process {self.pid} was not ready within {START_TIMEOUT_S:g} s") from error
         if isinstance(report, Failed):
             raise ConfigurationError(report.what, report.why, report.next_step)
         assert isinstance(report, Ready)

@@ -111,11 +111,11 @@ class LevelRun:
             interruption.cancel()
 
     def _reason(self, reports: Sequence[asyncio.Future[Done]]) -> str | None:
-        """Once: why it has to end now."""
+        """Once: why it has to end now. The user's wish cuts short what ends for another reason."""
+        if self._interrupted.is_set():
+            return None if self._stopped_by == "interrupted" else "interrupted"
         if self._stopped_by is not None:
             return None
-        if self._interrupted.is_set():
-            return "interrupted"
         if any(report.done() and report.exception() is not None for report in reports):
             return "client process died"
         return self._watcher.reason(self._statuses(), time.monotonic() - self._begun_s)

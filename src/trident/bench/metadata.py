@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
 from trident.errors import RequestFailed
 
 TIMEOUT_S = 10.0
+T = TypeVar("T")
 
 
 class Unreachable(Exception):
     """Nobody listens there, or not in time."""
+
+
+class Listed(msgspec.Struct):
+    """OpenAI's list of models."""
+
+    data: list[ListedModel]
+
+
+class ListedModel(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _Entry(msgspec.Struct):
+    name: str
+    state: str | None = None
+
+
+class _Tensor(msgspec.Struct):
+    name: str
+
+
+class _Metadata(msgspec.Struct):
+    inputs: list[_Tensor]
+
+
+class _Policy(msgspec.Struct):
+    decoupled: bool = False
+
+
+class _Config(msgspec.Struct):
+    model_transaction_policy: _Policy = msgspec.field(default_factory=_Policy)
+
+
+class _Server(msgspec.Struct):
+    name: str = "?"
+    version: str = "?"
 
 
 class Model(NamedTuple):
@@ -25,7 +64,7 @@ class Model(NamedTuple):
     server: str
 
 
-async def get(url: str, *, post: bool = False) -> Any:
+async def get(url: str, kind: type[T], *, post: bool = False) -> T:
     """The JSON there. Raises Unreachable, or RequestFailed with the server's words."""
     key = os.environ.get("OPENAI_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -33,16 +72,15 @@ async def get(url: str, *, post: bool = False) -> Any:
         # Loading the certificates takes 0.1 s, for nothing without TLS.
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, verify=url.startswith("https")) as client:
             response = await client.request("POST" if post else "GET", url, headers=headers)
-            content = response.json() if response.status_code == 200 else response.text
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
-    except ValueError as error:
-        raise RequestFailed(f"{url} does not speak this protocol", str(error), "check --api and --url") from error
     if response.status_code != 200:
-        raise RequestFailed(
-            f"{url} answers HTTP {response.status_code}", content[:200] or "it said no more", "check --api and --url"
-        )
-    return content
+        said = response.text[:200] or "it said no more"
+        raise RequestFailed(f"{url} answers HTTP {response.status_code}", said, "check --api and --url")
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise RequestFailed(f"{url} does not speak this protocol", str(error), "check --api and --url") from error
 
 
 class Http:
@@ -58,15 +96,16 @@ class Http:
 
     async def models(self) -> list[str]:
         """Those that are ready."""
-        return _ready(await get(f"{self._base}/v2/repository/index", post=True))
+        index = await get(f"{self._base}/v2/repository/index", list[_Entry], post=True)
+        return [entry.name for entry in index if entry.state in ("READY", None)]
 
     async def describe(self, name: str) -> Model:
         """One of them."""
-        inputs = (await get(f"{self._base}/v2/models/{name}"))["inputs"]
-        config = await get(f"{self._base}/v2/models/{name}/config")
-        server = await get(f"{self._base}/v2")
-        decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
-        return Model([tensor["name"] for tensor in inputs], decoupled, f"{server.get('name')} {server.get('version')}")
+        model = await get(f"{self._base}/v2/models/{name}", _Metadata)
+        config = await get(f"{self._base}/v2/models/{name}/config", _Config)
+        server = await get(f"{self._base}/v2", _Server)
+        inputs = [tensor.name for tensor in model.inputs]
+        return Model(inputs, config.model_transaction_policy.decoupled, f"{server.name} {server.version}")
 
 
 class Grpc:
@@ -86,7 +125,7 @@ class Grpc:
     async def models(self) -> list[str]:
         """Those that are ready."""
         index = await self._asked(self._client.get_model_repository_index)
-        return _ready(index.get("models", []))
+        return [entry["name"] for entry in index.get("models", []) if entry.get("state") in ("READY", None)]
 
     async def describe(self, name: str) -> Model:
         """One of them."""
@@ -115,7 +154,3 @@ def http_base(url: str) -> str:
 def grpc_address(url: str) -> str:
     """``host:port`` of what may be a URL."""
     return urlsplit(url).netloc if "://" in url else url.rstrip("/")
-
-
-def _ready(index: list[dict[str, Any]]) -> list[str]:
-    return [entry["name"] for entry in index if entry.get("state") in ("READY", None)]

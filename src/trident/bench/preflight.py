@@ -56,11 +56,10 @@ async def look(api: Api, url: str, model: str | None, workload: Workload) -> Fou
 
 async def _openai_target(api: Api, url: str, model: str | None) -> Target:
     base = url.rstrip("/").removesuffix("/v1")
-    listed = await metadata.get(f"{base}/v1/models")
-    names = [entry["id"] for entry in listed["data"]]
+    listed = (await metadata.get(f"{base}/v1/models", metadata.Listed)).data
     path = "/v1/chat/completions" if api == "openai-chat" else "/v1/completions"
-    chosen = _chosen(model, names, "OpenAI models")
-    return Target(api=api, url=base + path, model=chosen, server=listed["data"][0].get("owned_by"))
+    chosen = _chosen(model, [entry.id for entry in listed], "OpenAI models")
+    return Target(api=api, url=base + path, model=chosen, server=listed[0].owned_by)
 
 
 async def _triton_target(api: Api, url: str, model: str | None) -> Target:

@@ -103,9 +103,10 @@ class Sender:
             if answer.failure is not None:
                 break
             history += [*turn.messages, {"role": "assistant", "content": answer.text}]
-            scheduled_ns = exchange.end_ns + int(1e9 * self._think_time_s)
-            if not await self.pause(scheduled_ns):
+            if self._think_time_s and not await self.pause(exchange.end_ns + int(1e9 * self._think_time_s)):
                 break
+            # Thinking is no appointment: what the loop's timer is late by is no lag.
+            scheduled_ns = time.perf_counter_ns()
         return exchange
 
     async def _ask(self, talk: Talk, number: int, wire: bytes, scheduled_ns: int) -> Exchange | None:

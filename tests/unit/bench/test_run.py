@@ -196,6 +196,14 @@ def test_interruption_writes_what_there_is(server: str, tmp_path: Path) -> None:
     assert "PARTIAL: interrupted" in said
 
 
+def test_run_ends_when_the_mean_is_known(server: str, tmp_path: Path) -> None:
+    words = ["--url", server, "--duration-s", "50", "--confidence", "0.5", "--output-tokens", "8"]
+    result = result_of(bench(*words, output=tmp_path), tmp_path)
+    (point,) = result.points
+    assert (point.stopped_by, result.complete) == ("confidence", True)
+    assert point.counts.unfinished == 0
+
+
 def test_nobody_listening_ends_with_4(tmp_path: Path) -> None:
     done = bench("--url", "http://127.0.0.1:1", output=tmp_path)
     assert done.code == 4
