@@ -98,7 +98,8 @@ class _Synthetic:
 
     def _prefix(self, number: int) -> str:
         rng = np.random.default_rng((self._workload.seed, 2, self._nonce, number))
-        return self._texts.make(self._workload.prefix_tokens, rng)
+        # The template's own tokens are taken off the text that follows.
+        return self._texts.make(self._workload.prefix_tokens + round(self._workload.text.overhead_tokens), rng)
 
 
 class _Line(msgspec.Struct):

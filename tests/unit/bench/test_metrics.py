@@ -82,6 +82,8 @@ def test_rates_are_of_what_arrived_in_the_window() -> None:
         (Slo(metric="ttft", limit_ms=19.9), {}, False),
         (Slo(metric="tpot", limit_ms=0.1), {"output_tokens": 1}, True),
         (Slo(metric="e2e_from_schedule", limit_ms=61.0), {}, False),
+        (Slo(metric="ttft", limit_ms=59.0), {"first_ns": None}, False),
+        (Slo(metric="ttft", limit_ms=60.0), {"first_ns": None}, True),
         (Slo(metric="ttft", limit_ms=20.0), {"status": "error"}, False),
         (Slo(metric="ttft", limit_ms=20.0), {"status": "unfinished"}, None),
     ],

@@ -1,7 +1,7 @@
 """Goodput: requests answered in the window that meet every SLO / its length, in requests/s; and their share of all.
 
-A metric that an answer lacks counts as zero when it is the TPOT of a single token (as in vLLM), and as missed when the
-answer failed. Source: vLLM 0.32 ``benchmarks/serve.py`` (``--goodput``), after DistServe (Zhong et al. 2024).
+The TPOT of a single token counts as zero, as in vLLM. The TTFT of an answer in one piece is its end. A failed request
+is not good. Source: vLLM 0.32 ``benchmarks/serve.py`` (``--goodput``), after DistServe (Zhong et al. 2024).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trident.bench.result import Rate, RequestRow
 def is_good(row: RequestRow, slos: Sequence[Slo]) -> bool:
     """Whether an answered request meets all of ``slos``."""
     values = {
-        "ttft": row.ttft_ms,
+        "ttft": row.e2e_ms if row.ttft_ms is None else row.ttft_ms,
         "tpot": row.tpot_ms,
         "e2e": row.e2e_ms,
         "e2e_from_schedule": row.e2e_from_schedule_ms,
