@@ -53,7 +53,8 @@ class Sender:
         self._think_time_s = think_time_s
         self._ready: list[Talk] = []
         self._over = asyncio.Event()
-        self.sent = self.sent_warmup = self.in_flight = 0
+        self.sent = self.sent_warmup = 0
+        self.in_flight: set[Exchange] = set()
 
     def encode_ahead(self, count: int) -> None:
         """Makes up to ``count`` conversations ready, within ``ENCODING_LIMIT_S`` and ``MOST_ENCODED_BYTES``; others
@@ -116,13 +117,13 @@ class Sender:
         exchange = Exchange(scheduled_ns)
         self.sent += 1
         self.sent_warmup += phase == "warmup"
-        self.in_flight += 1
+        self.in_flight.add(exchange)
         is_finished = False
         try:
             await self._channel.exchange(wire, exchange, self._timeout_s)
             is_finished = True
         finally:
-            self.in_flight -= 1
+            self.in_flight.remove(exchange)
             exchange.end_ns = exchange.end_ns or time.perf_counter_ns()
             turn = talk.conversation.turns[number]
             self._records.add(Sent(exchange, phase, talk.index, number, turn, is_finished))
