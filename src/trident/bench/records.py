@@ -159,6 +159,6 @@ class Records:
             return answer.output_tokens, "server"
         if answer.text and self._texts.is_exact:
             return self._texts.count(answer.text), "tokenizer"
-        if answer.failure is None and answer.text and self._ignores_eos:
+        if answer.failure is None and events and self._ignores_eos:
             return turn.max_tokens, "estimate"
         return events if answer.is_streamed else self._texts.count(answer.text), "estimate"

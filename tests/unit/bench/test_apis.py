@@ -74,6 +74,23 @@ def test_chat_stream_counts_every_event_with_choices() -> None:
     assert answer == Answer(arrivals_ns=[10, 20, 20], input_tokens=5, output_tokens=2, text="ab")
 
 
+def test_usage_inside_token_events_is_the_last_one() -> None:
+    def token(number: int) -> bytes:
+        usage = {"prompt_tokens": 5, "completion_tokens": number}
+        content = {"id": "x", "choices": [{"text": "a"}], "usage": usage}
+        return b"data: " + json.dumps(content, separators=(",", ":")).encode() + b"\n\n"
+
+    api = OpenAiCompletions(target("openai-completions"), Workload())
+    answer = api.read(ended(token(1), token(2), token(3), b"data: [DONE]\n\n"))
+    assert (answer.arrivals_ns, answer.input_tokens, answer.output_tokens) == ([10, 20, 30], 5, 3)
+
+
+def test_text_is_kept_where_the_next_turn_needs_it() -> None:
+    pieces = [b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % text for text in (b"a", b"b", b"c")]
+    api = OpenAiChat(target("openai-chat"), Workload(kind="conversations", turns=2))
+    assert api.read(ended(*pieces)).text == "abc"
+
+
 def test_completion_stream_without_usage_has_no_counts() -> None:
     answer = OpenAiCompletions(target("openai-completions"), Workload()).read(
         ended(event({"choices": [{"text": "a"}]}))

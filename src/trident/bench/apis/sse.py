@@ -3,25 +3,26 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trident.bench.exchange import Exchange
 
+_NEWLINE = ord("\n")
 
-def events(exchange: Exchange) -> Iterator[tuple[int, bytes]]:
-    """The data of each event, with the stamp of the read in which it became whole. What follows the last blank line
-    was never an event."""
+
+def events(exchange: Exchange) -> list[tuple[int, bytes]]:
+    """The data of each event, with the stamp of the read in which it became whole. What follows the last blank line was
+    never an event."""
+    found: list[tuple[int, bytes]] = []
     rest = b""
     for at_ns, piece in zip(exchange.stamps_ns, exchange.pieces, strict=True):
-        if not rest and piece.startswith(b"data: ") and piece.endswith(b"\n\n") and piece.count(b"\n") == 2:
-            yield at_ns, piece[6:-2]
+        # The usual read is one event of one line, and all of them are read between two load levels: no more than
+        # needed.
+        if piece.find(b"\n") == len(piece) - 2 and piece[-1] == _NEWLINE and piece[:6] == b"data: " and not rest:
+            found.append((at_ns, piece[6:-2]))
             continue
         rest = (rest + piece).replace(b"\r\n", b"\n")
         *whole, rest = rest.split(b"\n\n")
-        for event in whole:
-            data = _data(event)
-            if data is not None:
-                yield at_ns, data
+        found += [(at_ns, data) for data in map(_data, whole) if data is not None]
+    return found
 
 
 def _data(event: bytes) -> bytes | None:

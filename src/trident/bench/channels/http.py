@@ -1,6 +1,6 @@
 """HTTP/1.1 over kept connections, made for one thing: stamping each read of many streams at the least cost.
 
-A stream's usual read is one whole chunk: taking it costs a search, a number and two appends. Everything else goes
+A stream's usual read is one whole chunk: taking it costs a look-up and two appends. Everything else goes
 through ``Framing``. Nothing is decoded here.
 """
 
@@ -18,7 +18,8 @@ from trident.bench.channels.framing import BadResponse, Framing, State
 from trident.bench.exchange import Exchange, Failure
 
 CONNECT_TIMEOUT_S = 10.0
-LONGEST_SIZE_LINE = 10
+_SIZE_LINES = {len(line := b"%x\r\n" % size) + size + 2: line for size in range(1, 4096)}
+"""By the length of a read: what it begins with when it is one whole chunk."""
 
 
 class HttpChannel:
@@ -172,14 +173,10 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now_ns = time.perf_counter_ns()
         if self._is_between_chunks:
-            line = data.find(b"\r\n", 1, LONGEST_SIZE_LINE)
-            try:
-                size = int(data[:line], 16)
-            except ValueError:
-                size = 0
-            if size and size + line + 4 == len(data):
+            size_line = _SIZE_LINES.get(len(data))
+            if size_line is not None and data.startswith(size_line):
                 self._stamps_ns.append(now_ns)
-                self._pieces.append(data[line + 2 : -2])
+                self._pieces.append(data[len(size_line) : -2])
                 return
         self._take(data, now_ns)
 
