@@ -35,7 +35,7 @@ def test_thousand_malformed_requests_are_answered_and_harm_nobody(server: Served
     problems = asyncio.run(_send_all(server))
     assert not problems, f"seed {SEED}, {len(problems)} problems:\n" + "\n".join(problems[:20])
     assert _family(server) == before
-    assert [child["restarts"] for child in server.state()["children"] if "restarts" in child] == [0, 0]
+    assert {child["restarts"] for child in server.state()["children"]} == {0}
     assert server.generate("The capital of France is").json()["text_output"] == " Paris."
 
 
