@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ import httpx
 
 START_TIMEOUT_S = 300
 REQUEST_TIMEOUT_S = 120
+# Read once: httpx would read the system's certificates for each request, which costs more than most requests do.
+CERTIFICATES = ssl.create_default_context()
 QUESTIONS = Path(__file__).parents[2] / "src" / "trident" / "models" / "demo" / "questions.json"
 
 
@@ -106,13 +109,15 @@ class Served:
     def generate(self, prompt: str, **parameters: Any) -> httpx.Response:
         """One answer of the generate contract, without the prompt in front."""
         body = {"text_input": prompt, "exclude_input_in_output": True, "temperature": 0, "max_tokens": 64, **parameters}
-        return httpx.post(f"{self.http_url}/v2/models/generate/generate", json=body, timeout=REQUEST_TIMEOUT_S)
+        return httpx.post(
+            f"{self.http_url}/v2/models/generate/generate", json=body, timeout=REQUEST_TIMEOUT_S, verify=CERTIFICATES
+        )
 
     def stream(self, prompt: str, **parameters: Any) -> list[dict[str, Any]]:
         """All events of one generate_stream."""
         body = {"text_input": prompt, "stream": True, "temperature": 0, "max_tokens": 64, **parameters}
         url = f"{self.http_url}/v2/models/generate/generate_stream"
-        text = httpx.post(url, json=body, timeout=REQUEST_TIMEOUT_S).text
+        text = httpx.post(url, json=body, timeout=REQUEST_TIMEOUT_S, verify=CERTIFICATES).text
         return [json.loads(event) for event in re.findall(r"^data: (.*)$", text, re.MULTILINE)]
 
     def infer(self, prompts: list[str], **values: tuple[str, Any]) -> httpx.Response:
@@ -123,12 +128,12 @@ class Served:
         for name, (datatype, value) in values.items():
             inputs.append({"name": name, "datatype": datatype, "shape": [1], "data": [value]})
         url = f"{self.http_url}/v2/models/qwen3_vllm/infer"
-        return httpx.post(url, json={"inputs": inputs}, timeout=REQUEST_TIMEOUT_S)
+        return httpx.post(url, json={"inputs": inputs}, timeout=REQUEST_TIMEOUT_S, verify=CERTIFICATES)
 
     def complete(self, prompt: str, **parameters: Any) -> dict[str, Any]:
         """One OpenAI completion."""
         body = {"model": self.model_name, "prompt": prompt, "temperature": 0, "max_tokens": 64, **parameters}
-        answer = httpx.post(f"{self.openai_url}/completions", json=body, timeout=REQUEST_TIMEOUT_S)
+        answer = httpx.post(f"{self.openai_url}/completions", json=body, timeout=REQUEST_TIMEOUT_S, verify=CERTIFICATES)
         answer.raise_for_status()
         return answer.json()  # type: ignore[no-any-return]
 
@@ -147,7 +152,7 @@ class Served:
 
     def metrics(self) -> dict[str, float]:
         """Sums of vLLM's metrics over all labels, by name."""
-        text = httpx.get(f"http://127.0.0.1:{self.openai_port}/metrics", timeout=30).text
+        text = httpx.get(f"http://127.0.0.1:{self.openai_port}/metrics", timeout=30, verify=CERTIFICATES).text
         sums: dict[str, float] = {}
         for name, value in re.findall(r"^(\w[\w:]*)(?:\{[^}]*\})? (\S+)$", text, re.MULTILINE):
             sums[name] = sums.get(name, 0.0) + float(value)
