@@ -45,6 +45,17 @@ def added(one: Iterable[Metric], other: Iterable[Metric]) -> list[Metric]:
     return list(found.values())
 
 
+def with_alias(metrics: Iterable[Metric], name: str, alias: str) -> list[Metric]:
+    """The family ``name`` once more as ``alias``, unless there is one of that name."""
+    found = list(metrics)
+    original = next((metric for metric in found if metric.name == name), None)
+    if original is None or any(metric.name == alias for metric in found):
+        return found
+    copy = Metric(alias, original.documentation, original.type)
+    copy.samples = [sample._replace(name=sample.name.replace(name, alias, 1)) for sample in original.samples]
+    return [*found, copy]
+
+
 def side_by_side(engines: Iterable[Iterable[Metric]]) -> list[Metric]:
     """Each family once, with the samples of all engines, which their labels tell apart."""
     found: dict[str, Metric] = {}

@@ -18,6 +18,8 @@ from trident.supervisor.state import EngineCounts
 log = logging.getLogger(__name__)
 
 SCRAPE_TIMEOUT_S = 2.0
+BETWEEN_TOKENS = ("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds")
+"""vLLM's name, and its earlier one, under which Triton's vLLM backend still exports the same."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ async def _counted(counts: EngineCounts, facts: dict[str, Any]) -> list[Metric]:
         text = await _scraped(counts.openai_host, counts.openai_port)
         found = families.added(found, families.of_text(text or ""))
     labels = {"model_name": counts.served_name, "model": counts.model, "version": counts.version}
-    return families.labelled(found, labels)
+    return families.labelled(families.with_alias(found, *BETWEEN_TOKENS), labels)
 
 
 def _read(folder: Path) -> list[Metric]:

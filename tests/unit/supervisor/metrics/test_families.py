@@ -124,6 +124,15 @@ def test_text_survives_unchanged(text: str) -> None:
     assert families.as_text(families.added(families.of_text(text), [])).decode() == text
 
 
+def test_alias_is_the_same_family_under_another_name() -> None:
+    text = "# HELP a_seconds How long\n# TYPE a_seconds histogram\n"
+    text += 'a_seconds_bucket{le="+Inf"} 2.0\na_seconds_count 2.0\na_seconds_sum 0.5\n'
+    both = families.with_alias(families.of_text(text), "a_seconds", "b_seconds")
+    assert families.as_text(both).decode() == text + text.replace("a_seconds", "b_seconds")
+    assert families.with_alias(both, "a_seconds", "b_seconds") == both
+    assert families.with_alias(both, "c_seconds", "d_seconds") == both
+
+
 def test_engines_stand_side_by_side_in_one_family() -> None:
     engines = [families.labelled(families.of_text(ONE), {"model": model}) for model in ("a", "b")]
     text = families.as_text(families.side_by_side(engines)).decode()
