@@ -28,7 +28,7 @@ PACED_SERVER = Path(__file__).parents[1] / "tests" / "unit" / "bench" / "paced_s
 TOKENS, REQUESTS_PER_STREAM = 128, 4
 HEADER = (
     "                  TTFT p50 true  reported  error ms | TPOT p50 true  reported  error % "
-    "| CPU µs/token: client  whole | start s"
+    "| tokens/s | CPU µs/token: client  whole | start s"
 )
 
 
@@ -97,6 +97,7 @@ def _row(runs: list[Run]) -> str:
         f"{median(lambda run: run.truth['ttft_p50_ms']):14.2f}{median(lambda run: run.reported.ttft_p50_ms):10.2f}"
         f"{median(lambda run: run.ttft_error_ms):+10.2f} |{median(lambda run: run.truth['tpot_p50_ms']):14.3f}"
         f"{median(lambda run: run.reported.tpot_p50_ms):10.3f}{100 * median(lambda run: run.tpot_error_share):+9.2f} |"
+        f"{median(lambda run: run.reported.output_tokens_per_s):9.0f} |"
         f"{median(lambda run: run.reported.client_us_per_token):21.1f}{median(lambda run: run.us_per_token):7.1f} |"
         f"{runs[0].start_s:8.1f}"
     )

@@ -15,6 +15,7 @@ Api = Literal[
     "kserve-grpc",
     "kserve-grpc-stream",
 ]
+STREAMED_APIS = ("openai-chat", "openai-completions", "triton-generate-stream", "kserve-grpc-stream")
 Contract = Literal["vllm", "recipe"]
 Arrival = Literal["constant", "poisson", "gamma", "trace"]
 LengthKind = Literal["fixed", "uniform", "normal", "lognormal"]

@@ -37,7 +37,8 @@ class Sent(NamedTuple):
 class Samples:
     """Of requests that ended since the last look, from reads instead of events: for the live view."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_streamed: bool) -> None:
+        self.is_streamed = is_streamed
         self.ttft_ms: list[float] = []
         self.tpot_ms: list[float] = []
         self.e2e_ms: list[float] = []
@@ -45,7 +46,7 @@ class Samples:
     def add(self, exchange: Exchange) -> None:
         stamps_ns = exchange.stamps_ns
         self.e2e_ms.append((exchange.end_ns - exchange.sent_ns) / 1e6)
-        if len(stamps_ns) > 1:
+        if self.is_streamed and len(stamps_ns) > 1:
             self.ttft_ms.append((stamps_ns[0] - exchange.sent_ns) / 1e6)
             self.tpot_ms.append((stamps_ns[-1] - stamps_ns[0]) / 1e6 / (len(stamps_ns) - 1))
 
@@ -53,7 +54,9 @@ class Samples:
 class Records:
     """Of one worker at one load level."""
 
-    def __init__(self, *, point: int, worker: int, workers: int, api: Api, texts: Texts, ignores_eos: bool) -> None:
+    def __init__(
+        self, *, point: int, worker: int, workers: int, api: Api, texts: Texts, ignores_eos: bool, is_streamed: bool
+    ) -> None:
         self._point, self._worker, self._workers = point, worker, workers
         self._api = api
         self._texts = texts
@@ -67,7 +70,7 @@ class Records:
         self.coalesced = 0
         self.ok = self.errors = self.events = 0
         self.last_error: str | None = None
-        self.samples = Samples()
+        self.samples = Samples(is_streamed=is_streamed)
 
     def add(self, sent: Sent) -> None:
         """Keeps it for later."""
@@ -90,7 +93,7 @@ class Records:
 
     def take_samples(self) -> Samples:
         """Those since the last call."""
-        taken, self.samples = self.samples, Samples()
+        taken, self.samples = self.samples, Samples(is_streamed=self.samples.is_streamed)
         return taken
 
     def count_all(self) -> None:

@@ -27,6 +27,10 @@ class Levels(Protocol):
     def count(self) -> int | None:
         """How many there will be; None when that depends on the server."""
 
+    @property
+    def largest(self) -> Load:
+        """The most that may be asked of the client."""
+
     def next(self, points: Sequence[Point]) -> Load | None:
         """After these; None at the end."""
 
@@ -42,6 +46,11 @@ class Listed:
         """See ``Levels``."""
         return len(self._loads)
 
+    @property
+    def largest(self) -> Load:
+        """See ``Levels``."""
+        return max(self._loads, key=lambda load: load.level)
+
     def next(self, points: Sequence[Point]) -> Load | None:
         """See ``Levels``."""
         return self._loads[len(points)] if len(points) < len(self._loads) else None
@@ -55,6 +64,11 @@ class Doubling:
     def __init__(self, first: Load, most: float) -> None:
         self._first = first
         self._most = most
+
+    @property
+    def largest(self) -> Load:
+        """See ``Levels``."""
+        return at_level(self._first, self._most)
 
     def next(self, points: Sequence[Point]) -> Load | None:
         """See ``Levels``."""

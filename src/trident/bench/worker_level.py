@@ -13,6 +13,7 @@ import numpy as np
 from trident.bench import arrivals, closed_loop, open_loop
 from trident.bench.apis.choice import api_and_channel
 from trident.bench.messages import Done, Go, Prepare, Status
+from trident.bench.plan import STREAMED_APIS
 from trident.bench.quota import Quota, share
 from trident.bench.records import Records
 from trident.bench.sender import Sender
@@ -37,6 +38,7 @@ class WorkerLevel:
             api=api,
             texts=texts(workload.text),
             ignores_eos=workload.ignore_eos and target.contract != "recipe",
+            is_streamed=target.api in STREAMED_APIS,
         )
         self._stopped = asyncio.Event()
         self._waker = asyncio.Event()

@@ -45,7 +45,7 @@ def measure(options: Options, levels: Levels) -> None:
         levels=levels,
         stop=stop,
         slos=slos,
-        workers=options.workers or _workers(levels.next([])),
+        workers=options.workers or _workers(levels.largest),
         metrics_urls=options.metrics_url or _metrics_urls(options),
         notes=found.notes,
     )
@@ -119,12 +119,10 @@ def _judge(result: Result, *, allow_client_bound: bool) -> None:
         )
 
 
-def _workers(load: Load | None) -> int:
+def _workers(load: Load) -> int:
     """Half of the cores: on one machine with the server the other half is the server's."""
     most = max(1, min(MOST_WORKERS, machine.cores() // 2))
-    if load is None or load.kind == "open" or load.concurrency == 1:
-        return most
-    return min(most, -(-(load.concurrency or 1) // CLIENTS_OF_A_WORKER))
+    return most if load.concurrency is None else min(most, -(-load.concurrency // CLIENTS_OF_A_WORKER))
 
 
 def _metrics_urls(options: Options) -> list[str]:

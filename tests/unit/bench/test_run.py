@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 from paced import paced_server, recording_server
 
@@ -194,6 +195,21 @@ def test_interruption_writes_what_there_is(server: str, tmp_path: Path) -> None:
     statuses = [row.status for row in folder.read_rows(tmp_path) if row.phase == "measured"]
     assert statuses.count("unfinished") == point.counts.unfinished
     assert "PARTIAL: interrupted" in said
+
+
+def test_client_process_that_dies_leaves_what_the_other_has(server: str, tmp_path: Path) -> None:
+    words = ["--url", server, "--duration-s", "60", "--workers", "2", "--concurrency", "4", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "trident", "bench", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        _wait_for_load(server)
+        clients = psutil.Process(process.pid).children()
+        clients[0].kill()
+        said, complaint = process.communicate(timeout=30)
+    assert process.returncode == 1, said + complaint
+    result = folder.read(tmp_path)
+    assert result.partial_reason == f"client process {clients[0].pid} has died"
+    assert {row.worker for row in folder.read_rows(tmp_path)} == {1}
+    assert "The run was cut short" in complaint
 
 
 def test_run_ends_when_the_mean_is_known(server: str, tmp_path: Path) -> None:

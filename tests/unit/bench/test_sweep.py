@@ -46,6 +46,11 @@ def test_doubling_ends_when_more_load_brings_nothing(example: Point) -> None:
     assert doubling.next(points) is None
 
 
+def test_largest_load_is_known_before() -> None:
+    assert Listed([closed(8), closed(256), closed(2)]).largest == closed(256)
+    assert Doubling(closed(1), 64).largest.concurrency == 64
+
+
 def test_doubling_ends_at_the_most(example: Point) -> None:
     assert Doubling(closed(1), 3).next([at(example, closed(2), 1.0)]) is None
 

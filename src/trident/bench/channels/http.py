@@ -139,9 +139,13 @@ class _Connection(asyncio.Protocol):
         self._framing = Framing()
         self._done = loop.create_future()
         timer = loop.call_later(timeout_s, self._end, Failure("timeout", f"no end within {timeout_s:g} s"))
+        done = self._done
         try:
-            self._send(wire)
-            await self._done
+            try:
+                self._send(wire)
+            except OSError as error:
+                self._end(Failure("disconnected", f"{error}, while the request was sent"))
+            await done
         finally:
             timer.cancel()
             if exchange.end_ns == 0 or exchange.failure is not None:
