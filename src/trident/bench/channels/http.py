@@ -18,6 +18,7 @@ from trident.bench.channels.framing import BadResponse, Framing, State
 from trident.bench.exchange import Exchange, Failure
 
 CONNECT_TIMEOUT_S = 10.0
+_now_ns = time.perf_counter_ns
 _SIZE_LINES = {len(line := b"%x\r\n" % size) + size + 2: line for size in range(1, 4096)}
 """By the length of a read: what it begins with when it is one whole chunk."""
 
@@ -126,8 +127,7 @@ class _Connection(asyncio.Protocol):
         self._framing = Framing()
         self._done: asyncio.Future[None] | None = None
         self._exchange = Exchange(0)
-        self._stamps_ns = self._exchange.stamps_ns
-        self._pieces = self._exchange.pieces
+        self._stamp, self._keep = self._exchange.stamps_ns.append, self._exchange.pieces.append
         self._is_between_chunks = False
         self.is_open = False
 
@@ -135,7 +135,8 @@ class _Connection(asyncio.Protocol):
         """Returns when the response has ended."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        self._exchange, self._stamps_ns, self._pieces = exchange, exchange.stamps_ns, exchange.pieces
+        self._exchange = exchange
+        self._stamp, self._keep = exchange.stamps_ns.append, exchange.pieces.append
         self._framing = Framing()
         self._done = loop.create_future()
         timer = loop.call_later(timeout_s, self._end, Failure("timeout", f"no end within {timeout_s:g} s"))
@@ -175,12 +176,12 @@ class _Connection(asyncio.Protocol):
         self._channel.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        now_ns = time.perf_counter_ns()
+        now_ns = _now_ns()
         if self._is_between_chunks:
             size_line = _SIZE_LINES.get(len(data))
             if size_line is not None and data.startswith(size_line):
-                self._stamps_ns.append(now_ns)
-                self._pieces.append(data[len(size_line) : -2])
+                self._stamp(now_ns)
+                self._keep(data[len(size_line) : -2])
                 return
         self._take(data, now_ns)
 
@@ -192,7 +193,7 @@ class _Connection(asyncio.Protocol):
         if self._framing.close():
             self._end(None)
         else:
-            events = len(self._pieces)
+            events = len(self._exchange.pieces)
             said = str(error) if error else "the server closed the connection"
             self._end(Failure("disconnected", f"{said} after {events} reads of the answer"))
 
@@ -205,8 +206,8 @@ class _Connection(asyncio.Protocol):
         except BadResponse as bad:
             self._end(Failure("protocol", str(bad)))
             return
-        self._stamps_ns.extend([now_ns] * len(pieces))
-        self._pieces.extend(pieces)
+        self._exchange.stamps_ns.extend([now_ns] * len(pieces))
+        self._exchange.pieces.extend(pieces)
         self._is_between_chunks = self._framing.is_between_chunks
         if self._framing.state is State.DONE:
             self._end(None, now_ns)
