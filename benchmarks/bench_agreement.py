@@ -16,7 +16,7 @@ import sys
 import servers
 from load_tools import Asked, Reported, tools
 
-TOKENS, REQUESTS_PER_STREAM = 128, 12
+TOKENS, REQUESTS_PER_STREAM = 128, 40
 FIGURES = {"TTFT p50 ms": "ttft_p50_ms", "TPOT p50 ms": "tpot_p50_ms", "output tokens/s": "output_tokens_per_s"}
 
 
