@@ -18,9 +18,11 @@ def stub(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     program = tmp_path / "triton_python_backend_stub"
     program.symlink_to("/bin/sh")
     script = tmp_path / "model.py"
-    script.write_text("read -r _\n")
+    script.write_text("echo; read -r _\n")
     words = [script, "region_7", "0", "0", str(TRITON_PID), "folder", "9", "llama_0_0"]
-    with subprocess.Popen([program, *words], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before it runs, Linux may not show its words yet
         yield process
         process.kill()
 
