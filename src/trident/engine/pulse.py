@@ -20,8 +20,8 @@ WINDOW_S = 0.5
 IDLE_SHARE = 0.05
 LATER_STEPS = 30
 LATER_STEPS_S = 1.5
-"""On a machine with far too much to do, the engine's thread that listens may get no turn while others make steps: 16 in
-0.5 s were seen, after which it answered."""
+"""On a machine with far too much to do, the engine's thread that listens may get no turn while others make steps: 16 or
+more in 0.5 s were seen, after which it answered."""
 LOSS_S = 3.0
 """Suspicious for so long without a break, the engine is given up."""
 

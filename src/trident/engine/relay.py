@@ -19,6 +19,7 @@ from trident.engine.chat_answer import ChatAnswer
 from trident.engine.intake import Intake
 from trident.engine.ledger import Account, Ledger
 from trident.engine.peers import Peer, Sequence
+from trident.engine.pulse import LATER_STEPS
 from trident.protocol import sockets
 from trident.protocol.messages import (
     VERSION,
@@ -34,8 +35,6 @@ from trident.protocol.messages import (
 )
 
 log = logging.getLogger("trident.relay")
-
-STEPS_KNOWN = 16
 
 
 class Relay:
@@ -75,7 +74,7 @@ class Relay:
             self._welcome(peer)
 
     def steps_since(self, engine: int, monotonic_s: float) -> int:
-        """How many of the engine's latest steps (at most ``STEPS_KNOWN``) were made after that."""
+        """How many of the engine's latest steps (at most ``LATER_STEPS``, which prove it) were made after that."""
         return sum(time_s > monotonic_s for time_s in self._step_times.get(engine, ()))
 
     async def serve(self, address: str) -> None:
@@ -216,7 +215,7 @@ class Relay:
 
     def _deal(self, outputs: EngineCoreOutputs) -> None:
         """Sorts one step's tokens by stub and sends them off."""
-        self._step_times.setdefault(outputs.engine_index, deque(maxlen=STEPS_KNOWN)).append(outputs.timestamp)
+        self._step_times.setdefault(outputs.engine_index, deque(maxlen=LATER_STEPS)).append(outputs.timestamp)
         ledger = self._ledger
         page = ledger.step(outputs.engine_index) if ledger is not None and outputs.outputs else None
         sequences = self._sequences
