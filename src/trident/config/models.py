@@ -55,6 +55,11 @@ class Listen(Section):
         return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
 
     @property
+    def url_host(self) -> str:
+        """The same as it is written in a URL."""
+        return f"[{self.local_host}]" if ":" in self.local_host else self.local_host
+
+    @property
     def ports(self) -> dict[str, int]:
         """Port of each front door by its name."""
         return {

@@ -78,8 +78,7 @@ class Keeper:
     @property
     def urls(self) -> dict[str, str]:
         """OpenAI doors of the models by name."""
-        host = self._config.listen.local_host
-        host = f"[{host}]" if ":" in host else host
+        host = self._config.listen.url_host
         return {f"{OPENAI_OF}{engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
 
     @property

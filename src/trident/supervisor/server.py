@@ -258,7 +258,7 @@ class Server:
 def urls(config: Config) -> dict[str, str]:
     """Where clients on this machine find each door."""
     listen = config.listen
-    host = f"[{listen.local_host}]" if ":" in listen.local_host else listen.local_host
+    host = listen.url_host
     all_of_them = {
         "KServe HTTP": f"http://{host}:{listen.http_port}",
         "KServe gRPC": f"{host}:{listen.grpc_port}",

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from trident.runtime.control_env import STUB_NAME
 from trident.supervisor import shared_memory, triton_scratch
 from trident.supervisor.processes import Process, identify
+from trident.triton.stub.parent_process import PARENT_PID
 
-_REGION, _TRITON_PID = 2, 5
+_REGION = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def of(triton_pid: int) -> list[Stub]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if len(words) > _TRITON_PID and words[0].endswith(STUB_NAME) and words[_TRITON_PID] == str(triton_pid):
+        if len(words) > PARENT_PID and words[0].endswith(STUB_NAME) and words[PARENT_PID] == str(triton_pid):
             identity = identify(process.pid)
             if identity is not None:
                 found.append(Stub(identity, words[_REGION]))

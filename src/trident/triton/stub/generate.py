@@ -88,10 +88,8 @@ def _prefix(request: Request, asked: dict[str, Any], *, stream: bool) -> str:
 
 
 def _priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise BadInput(f"priority must be a whole number, got {json.dumps(value)[:80]}")
     try:
-        priority = int(value)
+        priority = int(value if isinstance(value, (int, str)) and not isinstance(value, bool) else "")
     except ValueError:
         raise BadInput(f"priority must be a whole number, got {json.dumps(value)[:80]}") from None
     if not -(2**31) <= priority < 2**31:
@@ -100,12 +98,12 @@ def _priority(value: Any) -> int:
 
 
 def _sampling(request: Request) -> dict[str, Any]:
-    given = json.loads(request.parameters() or "{}")
     tensor = inputs.text(request, "sampling_parameters")
     if tensor is not None:
         # It takes the place of all request parameters.
         sampling = inputs.json_object("sampling_parameters", tensor)
     else:
+        given = json.loads(request.parameters() or "{}")
         sampling = {
             name: value for name, value in given.items() if name not in _TRITONS_OWN and not name.startswith("triton_")
         }

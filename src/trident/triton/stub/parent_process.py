@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 STUB_PROGRAM = b"triton_python_backend_stub"
-_PARENT_PID = 5
+PARENT_PID = 5
 """Place on the stub's command line: program, model, shared memory, two sizes, pid (python_backend 24.10)."""
 
 
@@ -14,5 +14,5 @@ def triton_pid(command_line: Path = Path("/proc/self/cmdline")) -> int:
     """The process that this stub answers for. Triton writes its pid on the stub's command line; the kernel's answer
     would be somebody else's when Triton has died while the stub was starting."""
     words = command_line.read_bytes().split(b"\0")
-    is_stub = words[0].endswith(STUB_PROGRAM) and len(words) > _PARENT_PID and words[_PARENT_PID].isdigit()
-    return int(words[_PARENT_PID]) if is_stub else os.getppid()
+    is_stub = words[0].endswith(STUB_PROGRAM) and len(words) > PARENT_PID and words[PARENT_PID].isdigit()
+    return int(words[PARENT_PID]) if is_stub else os.getppid()
