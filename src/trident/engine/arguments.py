@@ -109,7 +109,7 @@ def leave_a_core(config: VllmConfig) -> None:
     """Sets the threads of CPU engines in this process to be inherited by them: all physical cores but one.
 
     vLLM's worker processes do the same by binding; without it every core spins in OpenMP while the front doors wait
-    (measured on 2 cores at 64 streams: 5,200 tokens/s with every core, 6,600 with one left).
+    (measured on 2 cores at 64 streams: 3,100 tokens/s with every core, 4,200 with one left).
     """
     if not current_platform.is_cpu() or "OMP_NUM_THREADS" in os.environ:
         return
