@@ -12,10 +12,10 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 endef
 export CHECK_PYTHON
 .DEFAULT_GOAL := build
-.PHONY: help build serve test lint types imports unit e2e setup pins clean
+.PHONY: help build serve test static watched unit-and-watched lint types imports unit e2e hazards doors docs man setup dashboards pins clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: .venv/.installed ## make .venv with Trident and its tools in it
 
@@ -44,7 +44,13 @@ setup: build ## install the engine environment too
 serve: setup ## set everything up and serve the demo model
 	@$(BIN)/trident serve
 
-test: setup lint types imports unit e2e ## set everything up and pass every check
+# Two cores are kept busy for the whole time. Hazards have deadlines, so beside them there is only what gives way.
+test: setup ## set everything up and pass every check
+	@$(MAKE) --no-print-directory -j2 --output-sync=target hazards static
+	@$(MAKE) --no-print-directory -j2 --output-sync=target doors unit-and-watched
+
+static: # what needs no server, out of the way of those that do
+	@nice -n 19 $(MAKE) --no-print-directory lint types imports docs
 
 lint: build ## style
 	$(BIN)/ruff check .
@@ -59,8 +65,41 @@ imports: build ## which package may import which
 unit: build ## tests without an engine
 	$(BIN)/python -m pytest -q tests/unit
 
+hazards: setup
+	$(BIN)/python -m pytest -q tests/e2e/hazards
+
+WATCHED := doctor monitor pages
+
+# One after the other: each starts a browser.
+unit-and-watched:
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory watched
+
+watched: setup
+	$(BIN)/python -m pytest -q $(WATCHED:%=tests/e2e/%)
+
+doors: setup
+	$(BIN)/python -m pytest -q tests/e2e tests/gpu $(WATCHED:%=--ignore=tests/e2e/%) --ignore=tests/e2e/hazards
+
 e2e: setup ## tests with real Triton and real vLLM (those that need a GPU are skipped without one)
 	$(BIN)/python -m pytest -q tests/e2e tests/gpu
+
+# mkdocs has an environment of its own: nothing of Trident runs with what it wants.
+.venv/docs/.installed: .venv/.uv requirements/docs.txt
+	@rm -rf .venv/docs
+	$(BIN)/uv venv --quiet --python $(BIN)/python .venv/docs
+	$(SOURCES); $(BIN)/uv pip install --quiet --python .venv/docs/bin/python --no-deps --require-hashes \
+		-r requirements/docs.txt
+	@touch $@
+
+docs: .venv/docs/.installed ## build the documentation into build/docs
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict --quiet
+
+man: build ## write the pages of the commands anew: man/trident.1, docs/commands.md
+	$(BIN)/python tools/man_page.py && $(BIN)/python tools/commands_page.py
+
+dashboards: build ## write Grafana's dashboards anew from src/trident/monitor/grafana/design
+	$(BIN)/python -m trident.monitor.grafana.design.build
 
 pins: build ## write the pinned requirement files anew (ARGUMENTS=--upgrade for newer versions)
 	$(BIN)/python tools/pins.py $(ARGUMENTS)

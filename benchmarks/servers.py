@@ -74,6 +74,10 @@ def _first_token(process: subprocess.Popen[bytes], target: streams.Target) -> fl
     raise SystemExit(f"{target.name} did not start; exit code {process.poll()}")
 
 
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)  # so that the server that was started is stopped
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
     with contextlib.suppress(ProcessLookupError):
@@ -90,6 +94,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def trident(*arguments: str) -> Iterator[Server]:
     """``trident serve demo``, asked through KServe's generate_stream."""
+    signal.signal(signal.SIGTERM, _leave)
     http, grpc, metrics, openai = free_ports(4)
     with tempfile.TemporaryDirectory(prefix="tb") as state, Path(os.devnull).open("wb") as nowhere:
         command = [sys.executable, "-m", "trident", "serve", "demo", *ENGINE_ARGUMENTS, *arguments]
@@ -114,6 +119,7 @@ def vllm_serve() -> Iterator[Server]:
     env = engine_env("auto", paths.data_dir())
     if env is None:
         raise SystemExit("no engine environment; run: trident setup")
+    signal.signal(signal.SIGTERM, _leave)
     (port,) = free_ports(1)
     command = [str(env.python), "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", str(MODEL)]
     command += ["--served-model-name", "demo", "--host", "127.0.0.1", "--port", str(port), *ENGINE_ARGUMENTS]

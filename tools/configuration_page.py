@@ -17,9 +17,10 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from trident.config.engine_arguments import OURS, REMOVED  # noqa: E402
+from trident.config.engine_arguments import OURS  # noqa: E402
 from trident.config.load import NOT_SETTINGS, PASS_THROUGH, PREFIX, settings  # noqa: E402
 from trident.config.models import Config  # noqa: E402
+from trident.config.old_arguments import GPU_ONLY, REMOVED  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
 OUTSIDE = {
@@ -29,7 +30,7 @@ OUTSIDE = {
     "TRIDENT_STATE_DIR": "Run directories: configuration, logs, state; by default `$XDG_STATE_HOME/trident`, else "
     "`~/.local/state/trident`.",
 }
-INTERNAL = {"TRIDENT_STATUS_FD", "TRIDENT_KEEPER", "TRIDENT_PYTHON"}
+INTERNAL = {"TRIDENT_STATUS_FD", "TRIDENT_KEEPER", "TRIDENT_PYTHON", "TRIDENT_NURSERY"}
 
 _TOP = """\
 # Configuration
@@ -104,9 +105,12 @@ def _ways(name: str, field: FieldInfo) -> list[str]:
 
 
 def _kind(field: FieldInfo) -> str:
-    annotation = field.annotation
+    annotation, rules = field.annotation, field.metadata
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+    if typing.get_origin(annotation) is typing.Annotated:
+        inner = FieldInfo.from_annotation(typing.cast(Any, annotation))
+        annotation, rules = inner.annotation, [*rules, *inner.metadata]
     if typing.get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
@@ -114,11 +118,11 @@ def _kind(field: FieldInfo) -> str:
     words = {int: "whole number", float: "number", bool: "true or false"}.get(typing.cast(Any, annotation), "text")
     limits = [
         f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
+        for rule in rules
         for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
         if hasattr(rule, name)
     ]
-    pattern = next((rule.pattern for rule in field.metadata if getattr(rule, "pattern", None)), None)
+    pattern = next((rule.pattern for rule in rules if getattr(rule, "pattern", None)), None)
     return f"{words} matching `{pattern}`" if pattern else ", ".join([words, *limits])
 
 
@@ -145,8 +149,11 @@ def _tables() -> str:
 
 def _refused() -> str:
     ours = _table(["refused, because Trident decides it", "instead"], _explained(OURS))
-    removed = _table(["gone from vLLM", "instead"], _explained(REMOVED))
-    return f"{ours}\n{removed}"
+    removed = _table(["gone from vLLM", "why", "instead"], [[f"`{name}`", *told] for name, told in REMOVED.items()])
+    gpu_only = _table(
+        ["refused by the CPU build", "why", "instead"], [[f"`{name}`", *told] for name, told in GPU_ONLY.items()]
+    )
+    return f"{ours}\n{removed}\n{gpu_only}"
 
 
 def _explained(reasons: dict[str, str]) -> list[list[str]]:

@@ -41,6 +41,8 @@ def main() -> None:
     write(REQUIREMENTS / "dev.txt", lines_of(REQUIREMENTS / "dev.in"), ">=3.10,<3.13",
           "Building, checking and testing; installed together with control.txt.",
           [*options, "--constraint", str(control)])  # fmt: skip
+    write(REQUIREMENTS / "docs.txt", lines_of(REQUIREMENTS / "docs.in"), ">=3.10,<3.13",
+          "The documentation's site (make docs): an environment of its own.", options)  # fmt: skip
     uv_pin = re.search(r"^uv==\S+", control.read_text(), re.MULTILINE)
     assert uv_pin
     write(REQUIREMENTS / "uv.txt", [uv_pin[0]], ">=3.10,<3.13", "uv alone: the first thing that pip installs.", options)

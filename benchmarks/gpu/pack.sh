@@ -8,8 +8,15 @@
 #   carry .gpu-c   cp .gpu-c/part.02 $HOME/
 #   carry .gpu4    bash .gpu4/setup_triton.sh
 #   carry .gpu-d   bash .gpu-d/benchmarks/gpu/smoke.sh
+#
+# and for speed.py, which goes on between calls, the last two of them as
+#
+#   carry .gpu-c   mkdir -p $HOME/speed; cp .gpu-c/speed.sh $HOME/speed/; bash $HOME/speed/speed.sh unpack
+#   carry .gpu4    bash .gpu4/setup_triton.sh
+#   carry .gpu-d   bash $HOME/speed/speed.sh begin SECONDS; bash $HOME/speed/speed.sh follow 500
+#   (again)        bash $HOME/speed/speed.sh follow 500
 set -euo pipefail
-part_bytes=$((54 * 1024 * 1024))
+part_bytes=$((50 * 1024 * 1024))
 rm -rf .gpu-a .gpu-b .gpu-c .gpu-d
 mkdir .gpu-a .gpu-b .gpu-c
 cp -r .gpu2 .gpu-d
@@ -19,4 +26,5 @@ mv .gpu-d/part.01 .gpu-b/
 mv .gpu-d/part.02 .gpu-c/
 git archive HEAD src/trident benchmarks | tar x -C .gpu-d --exclude='*/models/demo' --exclude='*/pins/*.txt'
 git rev-parse --short HEAD >.gpu-d/commit
+cp .gpu-d/benchmarks/gpu/speed.sh .gpu-c/
 du -sm .gpu-a .gpu-b .gpu-c .gpu4 .gpu-d

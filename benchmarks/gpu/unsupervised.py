@@ -110,7 +110,7 @@ class Triton:
         self.begun_s = time.monotonic()
         with (place.logs / "triton.log").open("ab") as log:
             self.process = subprocess.Popen(
-                triton_command.argv(config, place.triton, folder, config.listen.metrics_port),
+                triton_command.argv(config, place.triton, folder, config.places.metrics),
                 env=triton_command.environment(place.triton),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -148,7 +148,10 @@ class Server:
         return self.triton.ready()
 
     def replace_host(self) -> None:
-        """A new engine behind the same tritonserver."""
+        """A new engine behind the same tritonserver, in the place of one that has ended."""
+        for path in self.place.config.sockets_dir.iterdir():
+            if path.is_socket() and not path.name.startswith("stub"):
+                path.unlink()  # what a killed host leaves there
         self.host = EngineHost(self.place)
         self.facts = self.host.ready()
 

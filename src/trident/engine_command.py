@@ -10,11 +10,14 @@ from pathlib import Path
 from trident.config.models import Config
 from trident.models.resolve import ResolvedModel
 from trident.protocol import sockets
-from trident.protocol.spec import HostSpec
+from trident.protocol.spec import HostSpec, RequestLimits
+from trident.runtime.core_cpus import Shares, engine_cores
 from trident.runtime.engine_env import EngineEnv
 
 HEARTBEAT_TIMEOUT_S = {"cpu": 60.0, "cuda": 5.0}
 """One step of a large prompt may keep a CPU engine busy for long; a GPU's never."""
+
+NO_SHARES = Shares()
 
 
 def relay_address(config: Config) -> str:
@@ -27,22 +30,31 @@ def counts_dir(config: Config) -> Path:
     return config.run_dir / "prometheus"
 
 
-def spec(config: Config, model: ResolvedModel, env: EngineEnv) -> HostSpec:
-    """What the engine host is told."""
-    supervision = config.supervision
+def spec(config: Config, model: ResolvedModel, env: EngineEnv, shares: Shares = NO_SHARES) -> HostSpec:
+    """What the engine host is told. ``shares`` are those of the server's first engine: one with another number of
+    cores, after a reload, has no CPUs of its own."""
+    has_own_cpus = len(shares.of_cores) == engine_cores(config)
+    supervision, limits, place = config.supervision, config.limits, config.places.openai
     return HostSpec(
         model_path=os.fspath(model.path),
         served_name=model.name,
         engine=config.engine,
-        openai=config.openai,
+        # Keys are the gateway's affair: vLLM would ask for them once more, and at /v1 only.
+        openai={name: value for name, value in config.openai.items() if name != "api_key"},
         openai_server=config.runtime.openai_server,
         openai_host=config.listen.host,
         openai_port=config.listen.openai_port,
+        openai_socket=place.socket,
         run_dir=os.fspath(config.run_dir),
         relay_address=relay_address(config),
         heartbeat_s=supervision.heartbeat_s,
         heartbeat_timeout_s=supervision.heartbeat_timeout_s or HEARTBEAT_TIMEOUT_S[env.build],
+        limits=RequestLimits(max_prompt_bytes=limits.max_prompt_bytes, max_schema_bytes=limits.max_schema_bytes),
         lora_dir=os.fspath(config.adapters.lora_dir) if config.adapters.lora_dir else None,
+        histogram_bounds_s=config.monitor.histogram_bounds_s,
+        core_cpus=shares.of_cores if has_own_cpus else (),
+        other_cpus=shares.rest if has_own_cpus else (),
+        **config.admission.model_dump(),
     )
 
 
@@ -67,6 +79,12 @@ def environment(config: Config, env: EngineEnv) -> dict[str, str]:
     environ["TMPDIR"] = os.fspath(config.sockets_dir)
     environ["PYTHONUNBUFFERED"] = "1"
     environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    # vLLM's own bound of n, for all doors: its default is 16,384, and each is a sequence of the engine.
+    environ.setdefault("VLLM_MAX_N_SEQUENCES", str(config.limits.max_n))
+    # torch's processes of one engine listen for each other at the address of the host's name, and ask for nothing.
+    environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    if config.has_gateway:
+        environ.pop("VLLM_API_KEY", None)
     if config.runtime.offline or config.model == "demo" or Path(config.model or "").exists():
         environ.setdefault("HF_HUB_OFFLINE", "1")
     return environ

@@ -12,7 +12,7 @@ from served import Served
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Served by two stubs for each contract, so that both the choice between them and their sum are exercised."""
     served = Served.plan(tmp_path_factory.mktemp("t"))
-    started = served.serve("demo", "--stubs", "2")
+    started = served.serve("demo", "--stubs", "2", "--open-apis", "shared-memory")
     assert started.returncode == 0, started.stdout + started.stderr
     yield served
     stopped = served.trident("stop")

@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "kserve.md").read_text(encoding="utf-8")
 
 def test_kserve_page_names_tests_that_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "e2e").glob("test_*.py"))
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "e2e").rglob("test_*.py"))
     assert named and named <= set(re.findall(r"def (test_\w+)\(", sources))
 
 

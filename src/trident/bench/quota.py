@@ -34,7 +34,8 @@ class Quota:
         """Permission for one request; None when there are no more."""
         if self.is_over:
             return None
-        if self._warmup_left > 0 or now_ns < self._start_ns + self._warmup_ns:
+        # A loop's timer may fire a little before the start: without a warm-up that is no warm-up either.
+        if self._warmup_left > 0 or (self._warmup_ns > 0 and now_ns < self._start_ns + self._warmup_ns):
             self._warmup_left -= 1
             return "warmup"
         if self._end_ns is None and self._duration_ns is not None:

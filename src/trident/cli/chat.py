@@ -36,6 +36,7 @@ class Conversation:
     system: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     turns: list[dict[str, str]] = field(default_factory=list)
+    unix_socket: str | None = None
 
     def answer(self, question: str) -> Generator[str, None, None]:
         """The pieces of the answer. A turn that was stopped stays as far as it came, one that failed is forgotten.
@@ -62,7 +63,8 @@ class Conversation:
     def _pieces(self) -> Iterator[str]:
         system = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*system, *self.turns], "stream": True, **self.options}
-        with running.streamed(f"{self.url}/v1/chat/completions", body, api_key=self.api_key) as events:
+        asked = f"{self.url}/v1/chat/completions"
+        with running.streamed(asked, body, api_key=self.api_key, unix_socket=self.unix_socket) as events:
             for event in events:
                 if event == "[DONE]":
                     return
@@ -93,7 +95,7 @@ def _begin(name: str | None, url: str | None) -> Conversation:
     api_key = os.environ.get("OPENAI_API_KEY")
     if url is None:
         server = running.find(name)
-        return Conversation(server.openai_url, server.model, server.api_key or api_key)
+        return Conversation(server.openai_url, server.model, api_key, unix_socket=server.openai_socket)
     base = running.base_url(url)
     models = running.get_json(f"{base}/v1/models", api_key=api_key)
     try:

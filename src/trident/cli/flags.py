@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
 import typer
@@ -24,8 +24,15 @@ Command = Callable[..., None]
 
 def with_settings(command: Command) -> Command:
     """Gives a typer command one flag for each setting; it receives those that were given as the map ``flags``."""
-    names = [name for _, name, _ in settings() if name not in POSITIONAL]
+    return _with([name for _, name, _ in settings() if name not in POSITIONAL], command)
 
+
+def with_some_settings(*names: str) -> Callable[[Command], Command]:
+    """The same for these settings alone."""
+    return functools.partial(_with, names)
+
+
+def _with(names: Collection[str], command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
         flags = {name: given.pop(name) for name in names}
@@ -36,7 +43,7 @@ def with_settings(command: Command) -> Command:
     generated = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(path, name, field))
         for path, name, field in settings()
-        if name not in POSITIONAL
+        if name in names
     ]
     signature = own.replace(parameters=[*parameters, *generated])
     wrapped.__signature__ = signature  # type: ignore[attr-defined]

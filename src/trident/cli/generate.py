@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated, Any
 
@@ -30,7 +31,10 @@ def generate(
         "stream": True,
         "sampling_parameters": json.dumps({"max_tokens": max_tokens, "temperature": temperature}),
     }
-    with running.streamed(f"{kserve_url}/v2/models/{model}/generate_stream", body) as answer:
+    asked = f"{kserve_url}/v2/models/{model}/generate_stream"
+    api_key = os.environ.get("OPENAI_API_KEY") if url else None
+    unix_socket = server.kserve_socket if server else None
+    with running.streamed(asked, body, api_key=api_key, unix_socket=unix_socket) as answer:
         for event in answer:
             content = _content(event)
             typer.echo(event if events else content.get("text_output", ""), nl=events)

@@ -6,6 +6,7 @@ each command's module is imported only when that command runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -28,14 +29,24 @@ class Entry(NamedTuple):
 COMMANDS = {
     "serve": Entry("trident.cli.serve", "Serve a model over KServe and OpenAI."),
     "status": Entry("trident.cli.status", "Show what a server is doing."),
+    "top": Entry("trident.cli.top", "Watch a server: rates, latencies, requests, hints."),
     "logs": Entry("trident.cli.logs", "Show the logs of a server and its children."),
+    "reload": Entry("trident.cli.reload", "Change engine arguments or the model of a running server."),
     "stop": Entry("trident.cli.stop", "Stop a server."),
     "chat": Entry("trident.cli.chat", "Chat with the running server."),
     "generate": Entry("trident.cli.generate", "Get one answer from the running server."),
+    "monitor": Entry("trident.cli.monitor", "Watch a running server: page, metrics, alerts."),
     "triton-dir": Entry("trident.cli.triton_dir", "Make a folder to run tritonserver from yourself."),
     "bench": Entry("trident.cli.bench", "Load a server and measure what its users would feel."),
+    "tune": Entry("trident.cli.tune", "Find the configuration that serves a load best."),
     "repo": Entry("trident.cli.repo", "Write a model repository for another tritonserver."),
+    "pull": Entry("trident.cli.pull", "Fetch a model without serving it."),
+    "doctor": Entry("trident.cli.doctor", "Say what is wrong here, and what helps."),
+    "env": Entry("trident.cli.env", "Show versions, machine and places, for a bug report."),
+    "service": Entry("trident.cli.service", "Run a server as a service of systemd."),
+    "completion": Entry("trident.cli.completion", "Print what a shell needs to complete this command."),
     "setup": Entry("trident.cli.setup", "Install what serving needs, once."),
+    "engine": Entry("trident.cli.engine", "Show, choose and remove vLLM's environments."),
 }
 
 UNEXPECTED_EXIT_CODE = 1
@@ -93,10 +104,22 @@ def _options(
     del version, debug
 
 
+def _complete() -> None:
+    """Answers a shell that completes a line, and exits."""
+    from typer._completion_classes import completion_init
+
+    from trident.cli.completion import VARIABLE, typed_words
+
+    completion_init()
+    build_app(typed_words() or [])(args=[], prog_name="trident", complete_var=VARIABLE)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits with its code."""
     show.open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if "_TRIDENT_COMPLETE" in os.environ:
+        _complete()
     is_debugging = "--debug" in given
     given = [word for word in given if word != "--debug"]
     try:

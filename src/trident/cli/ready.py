@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from trident.config.models import Config
     from trident.supervisor.state import ServerState
 
+NO_PROMETHEUS = "Without Prometheus there is no history and no alert (Debian: apt-get install prometheus)"
 QUESTION = "What is the capital of France?"
 
 
@@ -21,6 +22,7 @@ def lines(state: ServerState, config: Config, seconds: float, *, is_detached: bo
         f"{models} is served after {seconds:.1f} s",
         "",
         *(f"  {door:<15} {url}" for door, url in state.urls.items()),
+        *([f"  {NO_PROMETHEUS}"] if "Monitor" in state.urls and "Prometheus" not in state.urls else []),
         "",
         *_commands(state, config, name),
         f"Logs: {state.run_dir}/logs   (trident logs{name} -f)",
@@ -35,7 +37,7 @@ def _commands(state: ServerState, config: Config, name: str) -> list[str]:
     model, url = next(iter(state.openai_doors.items()))
     contract = config.contracts.generate_name if config.model is not None else model
     generate = f"{state.urls['KServe HTTP']}/v2/models/{contract}/generate"
-    key = " -H 'Authorization: Bearer YOUR_KEY'" if config.openai.get("api_key") else ""
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if config.has_keys else ""
     openai = f"-H 'Content-Type: application/json'{key} -d"
     if "generate" in state.tasks:
         wanted = json.dumps({"text_input": QUESTION, "max_tokens": 32, "temperature": 0})
@@ -43,7 +45,7 @@ def _commands(state: ServerState, config: Config, name: str) -> list[str]:
         chat = json.dumps({"model": model, "stream": True, "messages": messages})
         return [
             "Try:",
-            f"  curl -s {generate} -d '{wanted}'",
+            f"  curl -s {generate}{key} -d '{wanted}'",
             f"  curl -sN {url}/chat/completions {openai} '{chat}'",
             f"  trident chat{name}",
             "",
@@ -53,7 +55,7 @@ def _commands(state: ServerState, config: Config, name: str) -> list[str]:
         embedding = json.dumps({"model": model, "input": QUESTION})
         return [
             "Try:",
-            f"  curl -s {generate} -d '{wanted}'",
+            f"  curl -s {generate}{key} -d '{wanted}'",
             f"  curl -s {url}/embeddings {openai} '{embedding}'",
             "",
         ]

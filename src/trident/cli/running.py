@@ -14,22 +14,26 @@ from trident.cli import sse
 from trident.config import Config, load
 from trident.config.paths import run_dir
 from trident.errors import NotRunning, RequestFailed
-from trident.supervisor import state
+from trident.supervisor import run_directory, state
 
 # A request may wait in the engine's queue for long; Ctrl-C ends it sooner.
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+BEHIND = "http://localhost"
+"""The URL of a server that is asked over its unix socket."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server of this machine. ``openai_url`` has no ``/v1``; ``api_key`` is the OpenAI door's."""
+    """A server of this machine. ``openai_url`` has no ``/v1``. Behind a gateway its user asks the servers themselves,
+    over their unix sockets, and needs neither key nor certificate."""
 
     name: str
     kserve_url: str
     openai_url: str
     model: str
     generate_name: str
-    api_key: str | None
+    kserve_socket: str | None = None
+    openai_socket: str | None = None
 
 
 def find(name: str | None) -> Running:
@@ -42,23 +46,30 @@ def find(name: str | None) -> Running:
         raise NotRunning(f"No server called {name} is running", f"there is no state in {directory}", start)
     if found.error is not None:
         raise NotRunning(f"The server {name} has failed", found.error.what, f"{start}, after: trident logs")
-    if not found.is_running() or found.phase in ("stopping", "stopped", "failed"):
+    if not found.is_running() or found.phase in ("draining", "stopping", "stopped", "failed"):
         raise NotRunning(f"No server called {name} is running", "it has stopped", start)
     if found.phase == "starting":
         raise NotRunning(f"The server {name} is not ready yet", "it is still starting", "watch it: trident status")
-    config = Config.model_validate_json((directory / "config.json").read_bytes())
+    config = run_directory.config_of(directory)
     if not found.openai_doors:
         raise NotRunning(f"The server {name} has no model to talk to", "none of its models is vLLM's", start)
     model, openai_url = next(iter(found.openai_doors.items()))
-    api_key = config.openai.get("api_key")
+    places = config.places
     return Running(
         name,
-        kserve_url=found.urls["KServe HTTP"],
-        openai_url=base_url(openai_url),
+        kserve_url=found.urls["KServe HTTP"] if places.http.socket is None else BEHIND,
+        openai_url=base_url(openai_url) if places.openai.socket is None else BEHIND,
         model=model,
         generate_name=config.contracts.generate_name if config.model is not None else model,
-        api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
+        kserve_socket=places.http.socket,
+        openai_socket=places.openai.socket if config.model is not None else _socket_of(config, model),
     )
+
+
+def _socket_of(config: Config, model: str) -> str | None:
+    """Engines of a repository have run directories of their own within the server's."""
+    place = config.model_copy(update={"name": f"{config.name}/engines/{model}"}).places.openai
+    return place.socket
 
 
 def base_url(url: str) -> str:
@@ -68,7 +79,9 @@ def base_url(url: str) -> str:
 
 
 @contextmanager
-def streamed(url: str, body: dict[str, Any], *, api_key: str | None = None) -> Iterator[Iterator[str]]:
+def streamed(
+    url: str, body: dict[str, Any], *, api_key: str | None = None, unix_socket: str | None = None
+) -> Iterator[Iterator[str]]:
     """The data of the answer's events. Leaving the block closes the connection, which ends the generation.
 
     Raises NotRunning when nobody listens there, RequestFailed with the server's own words when it refuses.
@@ -76,11 +89,11 @@ def streamed(url: str, body: dict[str, Any], *, api_key: str | None = None) -> I
     # An argument of the command line may hold bytes that are no text; JSON must not.
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     headers = {"Content-Type": "application/json", **_authorization(api_key)}
+    transport = httpx.HTTPTransport(uds=unix_socket) if unix_socket else None
     with (
         _translated(url),
-        httpx.stream(
-            "POST", url, content=content, headers=headers, timeout=TIMEOUT, trust_env=_is_far(url)
-        ) as response,
+        httpx.Client(transport=transport, timeout=TIMEOUT, trust_env=_is_far(url)) as client,
+        client.stream("POST", url, content=content, headers=headers) as response,
     ):
         if response.status_code != 200:
             raise refused(response.status_code, response.read())

@@ -12,6 +12,7 @@ import typer
 from trident.cli import show
 from trident.cli.flags import with_settings
 from trident.cli.passed_through import PassThroughCommand
+from trident.errors import EngineStartFailed
 
 if TYPE_CHECKING:
     from trident.config.engine_arguments import Given
@@ -42,23 +43,56 @@ def serve(
     given: Sequence[Given] = ctx.obj or ()
     resolved = configuration({**flags, "model": model}, config, given)
     found = find_model(resolved)
-    if detach:
-        from trident.cli.detached import serve_detached
+    _examine(resolved, found)
+    _remember({**flags, "model": model}, config, given, resolved)
+    try:
+        if detach:
+            from trident.cli.detached import serve_detached
 
-        serve_detached(resolved, found, started)
-    else:
-        serve_here(resolved, found, started)
+            serve_detached(resolved, found, started)
+        else:
+            serve_here(resolved, found, started)
+    except EngineStartFailed as error:
+        error.next_step += "; trident doctor reads the logs" + (
+            "" if resolved.name == "default" else f" (--name {resolved.name})"
+        )
+        raise
+
+
+def _examine(config: Config, model: ResolvedModel | None) -> None:
+    """The doctor's quick checks: what vLLM or Triton would refuse after a minute, in words that do not help. Raises
+    EnvironmentBroken."""
+    from trident.config import paths
+    from trident.doctor import examination
+    from trident.doctor.patient import Patient
+
+    examination.refuse_what_cannot_work(Patient(paths.data_dir(), config, found=model))
+
+
+def _remember(flags: Mapping[str, Any], file: Path | None, given: Sequence[Given], resolved: Config) -> None:
+    from trident.cli.told import Told
+    from trident.supervisor import run_directory
+
+    try:
+        Told.now(flags, given, file).save(resolved.run_dir)
+    except OSError as error:
+        raise run_directory.unusable(resolved.run_dir, error) from error
 
 
 def configuration(flags: Mapping[str, Any], file: Path | None, given: Sequence[Given]) -> Config:
     """The whole configuration, vLLM's arguments checked. What cannot work is refused in the order of its cost: settings
     and ports in an instant, arguments after the engine is installed. Raises CannotStart."""
     from trident.config import load
-    from trident.supervisor import ports, run_directory
+    from trident.supervisor import gateway, ports, run_directory
     from trident.triton import user_models
 
     first = load(flags, file=file)
     run_directory.check_free(first)
+    gateway.check(first)
+    if first.monitor.monitor:
+        from trident.monitor import watchers
+
+        watchers.check(first)
     ports.probe(first)
     user_models.find(first)
     return with_engine_arguments(flags, file, given)
@@ -103,9 +137,11 @@ def serve_here(config: Config, model: ResolvedModel | None, started: float) -> N
     import asyncio
 
     from trident.cli import ready, view
+    from trident.supervisor import open_files
     from trident.supervisor.plan import RealPlanner
     from trident.supervisor.server import Server
 
+    open_files.allow_many()
     shown: view.View = view.make(started)
     was_ready = False
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MIB_BYTES = 1 << 20
 PLAIN_INTERVAL_S = 5.0
+VERSION = re.compile(r"\d+(\.\d+)+(rc\d+|\.post\d+)?")
 
 
 class Engine(str, Enum):
@@ -31,6 +33,10 @@ class Engine(str, Enum):
 
 def setup(
     engine: Annotated[Engine, typer.Option(help="vLLM build: cpu, cuda, or auto from the machine.")] = Engine.auto,
+    engine_version: Annotated[
+        str | None,
+        typer.Option(help="Another version of vLLM, beside the one that is there, and used from then on."),
+    ] = None,
 ) -> None:
     """Install the engine environment and check Triton. Run again, it does nothing and needs no network."""
     from rich.console import Console
@@ -41,7 +47,10 @@ def setup(
     console = Console()
     place = data_dir()
     triton = triton_install(place)
-    env = ensure_engine(engine.value, place, console)
+    if engine_version is None:
+        env = ensure_engine(engine.value, place, console)
+    else:
+        env = other_engine(engine.value, engine_version, place, console)
     console.print(f"engine  vLLM {env.vllm_version} ({env.build}) in {env.path}", highlight=False, soft_wrap=True)
     console.print(f"triton  {triton.server}", highlight=False, soft_wrap=True)
 
@@ -63,11 +72,41 @@ def ensure_engine(
         )
     from rich.console import Console
 
-    console = console or Console()
+    return _with_progress(console or Console(), lambda report: engine_env.install(build, data_dir, report))
+
+
+def other_engine(build: BuildChoice, version: str, data_dir: Path, console: Console) -> EngineEnv:
+    """vLLM ``version``, installed where it is not yet, and chosen once it is complete: until then, and if it fails, the
+    one that was used before still is. Raises ``EnvironmentBroken``."""
+    from trident.errors import ConfigurationError
+    from trident.runtime import engine_env, engine_install, engines
+    from trident.runtime.pins import VLLM_VERSION
+
+    if not VERSION.fullmatch(version):
+        raise ConfigurationError(f"{version!r} is no version of vLLM", "one looks like 0.32.0", "give such a one")
+    if version == VLLM_VERSION:
+        engines.use(engines.DEFAULT, data_dir)
+        return ensure_engine(build, data_dir, console)
+    wanted = engine_env.chosen_build(build)
+    known = [one for one in engines.engines(data_dir) if (one.build, one.vllm_version) == (wanted, version)]
+    there = next((env for one in known if (env := engine_env.complete(one.path, wanted))), None)
+    env = there or _with_progress(
+        console, lambda report: engine_install.install(wanted, data_dir, report, version=version)
+    )
+    engines.use(env.path.name, data_dir)
+    console.print(
+        f"{env.path.name} is used from the next start on; back: trident engine use default",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return env
+
+
+def _with_progress(console: Console, install: Callable[[Report], EngineEnv]) -> EngineEnv:
     started = time.monotonic()
     try:
         with progress_on(console) as report:
-            env = engine_env.install(build, data_dir, report)
+            env = install(report)
     except KeyboardInterrupt:
         show.note("Interrupted: nothing half-made was left; what is downloaded stays in uv's cache")
         raise

@@ -10,9 +10,10 @@ import typer
 from trident.cli import show
 
 if TYPE_CHECKING:
-    from trident.supervisor.state import ServerState
+    from trident.supervisor.state import ChildState, ServerState
 
 NOT_READY_EXIT_CODE = 1
+HEALTH = {"KServe HTTP": "/v2/health/ready", "OpenAI": "/health", "Prometheus": "/-/ready"}
 
 
 def status(
@@ -61,6 +62,7 @@ def named(name: str) -> str:
 async def check_doors(found: ServerState) -> dict[str, bool]:
     """Whether somebody answers at each door, now."""
     import asyncio
+    import ssl
     from urllib.parse import urlsplit
 
     from trident.supervisor.reach import accepts, http_status
@@ -70,8 +72,11 @@ async def check_doors(found: ServerState) -> dict[str, bool]:
         host, port = place.hostname or "", place.port or 0
         if door == "KServe gRPC":
             return await accepts(host, port)
-        path = {"KServe HTTP": "/v2/health/ready", "OpenAI": "/health"}.get(door.partition(" of ")[0], place.path)
-        return await http_status(host, port, path) == 200
+        # Whether somebody answers is the question, not who: the certificate is the user's own.
+        tls = ssl._create_unverified_context() if place.scheme == "https" else None
+        path = HEALTH.get(door.partition(" of ")[0], place.path or "/")
+        code = await http_status(host, port, path, tls=tls)
+        return code == 200 or (code == 401 and door in ("Triton metrics", "Monitor"))
 
     answered = await asyncio.gather(*(answers(door, url) for door, url in found.urls.items()))
     return dict(zip(found.urls, answered, strict=True))
@@ -100,6 +105,7 @@ def lines(found: ServerState, doors: dict[str, bool], now: float) -> list[str]:
         f"directory {found.run_dir}",
         "",
         *show.columns(children),
+        *[f"{child.name}: {text}" for child in found.children if (text := troubles(child, now))],
         "",
         *show.columns(
             [
@@ -108,6 +114,20 @@ def lines(found: ServerState, doors: dict[str, bool], now: float) -> list[str]:
             ]
         ),
     ]
+
+
+def troubles(child: ChildState, now: float) -> str:
+    """What a child has been through, in one line; empty when nothing."""
+    found = []
+    if child.last_death:
+        found.append(f"last {child.last_death}")
+    if child.mended:
+        found.append(f"{child.mended} of its processes died and were replaced")
+    if child.crash_loop:
+        found.append(f"{child.crash_loop} restarts after short lives lately")
+    if child.next_start is not None:
+        found.append(f"starts again in {max(0.0, child.next_start - now):.1f} s")
+    return "; ".join(found)
 
 
 def as_text(found: ServerState, doors: dict[str, bool]) -> str:

@@ -14,7 +14,6 @@ from trident.cli import show
 from trident.cli.status import named, running
 
 if TYPE_CHECKING:
-    from trident.config.models import Config
     from trident.supervisor.state import ServerState
 
 POLL_S = 0.05
@@ -51,13 +50,10 @@ def stop(
 
 
 def _time_s(found: ServerState) -> float:
-    return _config(found).supervision.stop_timeout_s * max(1, len(found.children)) + EXTRA_TIME_S
+    from trident.supervisor import run_directory
 
-
-def _config(found: ServerState) -> Config:
-    from trident.config.models import Config
-
-    return Config.model_validate_json((Path(found.run_dir) / "config.json").read_bytes())
+    supervision = run_directory.config_of(Path(found.run_dir)).supervision
+    return supervision.drain_s + supervision.stop_timeout_s * max(1, len(found.children)) + EXTRA_TIME_S
 
 
 def _wait(found: ServerState, limit_s: float) -> bool:
@@ -78,8 +74,8 @@ def _wait(found: ServerState, limit_s: float) -> bool:
 
 def _sweep(found: ServerState) -> None:
     """What a killed supervisor could not do: its children died with it, its files did not."""
-    from trident.supervisor.run_directory import RunDirectory
+    from trident.supervisor.run_directory import RunDirectory, config_of
     from trident.triton.command import shm_prefix
 
-    config = _config(found)
+    config = config_of(Path(found.run_dir))
     RunDirectory(config, shm_prefix(config)).sweep()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trident.config.load import Written, literal
+from trident.config.old_arguments import GPU_ONLY, REMOVED
 from trident.errors import ConfigurationError, EnvironmentBroken
 
 Table = Literal["engine", "openai"]
@@ -27,28 +28,10 @@ OURS = {
     "port": "Trident's ports are set by --http-port, --grpc-port, --metrics-port and --openai-port",
     "grpc_port": "Trident's ports are set by --http-port, --grpc-port, --metrics-port and --openai-port",
     "uds": "the OpenAI server listens on --openai-port",
-    "ssl_keyfile": "Trident's doors speak plain HTTP; put a proxy with TLS in front",
-    "ssl_certfile": "Trident's doors speak plain HTTP; put a proxy with TLS in front",
+    "ssl_keyfile": "TLS is for all doors: --tls-cert FILE --tls-key FILE",
+    "ssl_certfile": "TLS is for all doors: --tls-cert FILE --tls-key FILE",
     "headless": "Trident starts the engine without vLLM's server by itself",
     "api_server_count": "Trident runs one OpenAI server; KServe requests go through --stubs N processes",
-}
-REMOVED = {
-    "swap_space": "vLLM swaps no more; what replaces it is KV offloading: --kv-offloading-size GIB",
-    "cpu_offload": "it is called --cpu-offload-gb",
-    "use_v2_block_manager": "vLLM has had one block manager since V1; leave it out",
-    "use_v2": "vLLM has had one block manager since V1; leave it out",
-    "num_scheduler_steps": "multi-step scheduling is gone; --async-scheduling replaces it and is on by itself",
-    "multi_step_stream_outputs": "multi-step scheduling is gone; --async-scheduling replaces it and is on by itself",
-    "device": "the device follows from vLLM's build: --engine-build cpu or cuda",
-    "worker_use_ray": "write --distributed-executor-backend ray",
-    "disable_log_requests": "requests are not logged unless --enable-log-requests is given",
-    "max_seq_len_to_capture": "write --max-cudagraph-capture-size N",
-    "speculative_model": 'write --speculative-config \'{"model": "…", "num_speculative_tokens": N}\'',
-    "num_speculative_tokens": 'write --speculative-config \'{"model": "…", "num_speculative_tokens": N}\'',
-    "guided_decoding_backend": "write --structured-outputs-config.backend NAME",
-    "rope_scaling": "write --hf-overrides '{\"rope_parameters\": {…}}'",
-    "rope_theta": "write --hf-overrides '{\"rope_parameters\": {…}}'",
-    "task": "write --runner or --convert",
 }
 
 _MULTIPLES = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -128,15 +111,20 @@ class Given:
 class EngineArguments:
     """All arguments of the installed vLLM."""
 
-    def __init__(self, tables: Mapping[Table, Mapping[str, Argument]]) -> None:
+    def __init__(self, tables: Mapping[Table, Mapping[str, Argument]], *, for_cpu: bool = False) -> None:
         self._tables = tables
+        self._for_cpu = for_cpu
 
     @classmethod
     def read(cls, path: Path) -> EngineArguments:
         """Raises EnvironmentBroken when the file, which the installation wrote, is not as it should be."""
         try:
             dump = json.loads(path.read_text(encoding="utf-8"))
-            return cls({table: _arguments(dump[table]) for table in ("engine", "openai")})
+            tables: dict[Table, dict[str, Argument]] = {
+                "engine": _arguments(dump["engine"]),
+                "openai": _arguments(dump["openai"]),
+            }
+            return cls(tables, for_cpu=dump.get("versions", {}).get("cuda", "") is None)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EnvironmentBroken(
                 "The engine environment is damaged", f"{path} cannot be read: {error}", "install again: trident setup"
@@ -199,6 +187,8 @@ class EngineArguments:
             )
         if argument is None or name in OURS:
             raise self._unknown(name, where)
+        if self._for_cpu and name in GPU_ONLY and value not in (0, None, "0"):
+            raise ConfigurationError(f"{where} says nothing to vLLM's CPU build", *GPU_ONLY[name])
         try:
             return argument.from_text(value) if isinstance(value, Written) else argument.checked(value)
         except ValueError as error:
@@ -208,9 +198,7 @@ class EngineArguments:
         if name in OURS:
             return ConfigurationError(f"{written} cannot be set", OURS[name], "leave it out")
         if name in REMOVED:
-            return ConfigurationError(
-                f"{written} is no argument of this vLLM any more", REMOVED[name], "change or remove it"
-            )
+            return ConfigurationError(f"{written} is no argument of this vLLM any more", *REMOVED[name])
         known = [known for arguments in self._tables.values() for known in arguments]
         close = difflib.get_close_matches(name, known, n=1)
         dashed = close[0].replace("_", "-") if written.startswith("--") and close else "".join(close)

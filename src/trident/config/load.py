@@ -13,7 +13,8 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from trident.config.models import Config, Section
+from trident.config.models import Config
+from trident.config.section import Section
 from trident.errors import ConfigurationError
 
 if sys.version_info >= (3, 11):
@@ -42,6 +43,7 @@ NOT_SETTINGS = {
     "TRIDENT_STATE_DIR",
     "TRIDENT_STATUS_FD",
     "TRIDENT_KEEPER",
+    "TRIDENT_NURSERY",
     "TRIDENT_PYTHON",
     "TRIDENT_CONFIG",
 }
@@ -80,6 +82,16 @@ def load(
     places = {name: path for path, name, _ in settings()}
     _merge(values, _from_environment(environ, places))
     _merge(values, _from_flags(flags or {}, places))
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error) from error
+
+
+def changed(config: Config, table: str, flags: Mapping[str, Any]) -> Config:
+    """The same with other settings in one table. Raises ConfigurationError."""
+    values = config.model_dump()
+    values[table].update({name: value for name, value in flags.items() if value is not None})
     try:
         return Config.model_validate(values)
     except ValidationError as error:

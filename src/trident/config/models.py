@@ -6,14 +6,19 @@ Field names are unique over all sections, so that each has one flag (``http_port
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from trident.config import paths
+from trident.config.monitor import Monitor
+from trident.config.places import Places, behind_the_gateway, local_host, without_gateway
+from trident.config.section import Section
+from trident.config.security import Limits, Security
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 # Numbers that other programs are told: Triton takes no more for a time, no infinity, and INT32 for max_tokens.
@@ -34,10 +39,14 @@ EngineBuild = Literal["auto", "cpu", "cuda"]
 Hub = Literal["auto", "huggingface", "modelscope"]
 
 
-class Section(BaseModel):
-    """A table of ``trident.toml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Listen(Section):
@@ -50,9 +59,14 @@ class Listen(Section):
     openai_port: Port = Field(9000, description="OpenAI-compatible API.")
 
     @property
+    def is_loopback(self) -> bool:
+        """Only this machine can reach it."""
+        return is_loopback(self.host)
+
+    @property
     def local_host(self) -> str:
         """The address that a client on this machine uses."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return local_host(self.host)
 
     @property
     def url_host(self) -> str:
@@ -134,6 +148,38 @@ class Stubs(Section):
         return self.stubs or max(1, min(8, (os.cpu_count() or 1) // 4))
 
 
+class Admission(Section):
+    """What an engine takes on, and what waits in front of it, at the doors of Triton and at the OpenAI door. What is
+    beyond is refused with the time after which to try again."""
+
+    max_running_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Sequences in the engine at once; by default what it can run (max_num_seqs of each replica) and a "
+        "little more, so that a place that becomes free is taken at once.",
+    )
+    max_queued_requests: int = Field(
+        10_000,
+        ge=0,
+        description="Requests that may wait; at the OpenAI door, where each holds a connection, at most four for each "
+        "that runs.",
+    )
+    max_queued_tokens: int | None = Field(
+        None, ge=1, description="Tokens of the prompts that may wait, four bytes counted as one; by default any number."
+    )
+    max_queue_wait_s: Seconds = Field(
+        60.0,
+        description="Longest time that a request waits to be begun with; one that would wait longer is refused as it "
+        "comes.",
+    )
+    max_tpot_s: Seconds | None = Field(
+        None,
+        description="Longest mean time per output token of requests that run: where more at once would take longer, "
+        "fewer run and the others wait (an eighth of max_running_requests runs in any case); not at the OpenAI door. "
+        "By default any time.",
+    )
+
+
 class Adapters(Section):
     """LoRA adapters. Those named at the start are vLLM's ``lora_modules``."""
 
@@ -182,13 +228,28 @@ class Supervision(Section):
 
     start_timeout_s: Seconds = Field(900.0, description="Longest time for the server to become ready.")
     stop_timeout_s: Seconds = Field(30.0, description="Longest time for a child to stop before it is killed.")
+    drain_s: float = Field(
+        10.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Longest time that requests in flight get to finish when the server stops or its engine is "
+        "exchanged; then they end with an error. 0 ends them at once.",
+    )
     heartbeat_s: Seconds = Field(0.25, description="Seconds between two round trips through the engine.")
     heartbeat_timeout_s: Seconds | None = Field(
         None,
         description="An engine that is busy and does not answer a round trip for so long is counted as lost; by "
         "default 5 on a GPU, and 60 on a CPU, where one step may take long. One that does nothing is lost after 4.",
     )
-    max_restarts: int = Field(5, ge=0, description="Restarts of one child within ten minutes before giving up.")
+    engine_patience_s: Seconds = Field(
+        600.0, description="Longest time that a request waits for its lost engine to come back before it fails."
+    )
+    max_restarts: int = Field(
+        5,
+        ge=0,
+        description="Restarts of one child within ten minutes before giving up. One that had served for 10 s and "
+        "longer than its start took does not count, and what was before is forgiven.",
+    )
 
 
 class Runtime(Section):
@@ -197,6 +258,13 @@ class Runtime(Section):
     engine_build: EngineBuild = Field("auto", description="vLLM build: cpu, cuda, or auto from the machine.")
     openai_server: Literal["auto", "rust", "python"] = Field(
         "auto", description="vLLM's OpenAI server: the Rust one, the Python one, or Rust where the build carries it."
+    )
+    core_cpus: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="CPUs that each engine core of MODEL has for itself; by default 2 where it has the machine's only "
+        "GPU, or a replica has each of them, and 8 CPUs are there for each; else 0: all share all.",
     )
     offline: bool = Field(False, description="Never touch the network: use what is installed and pulled.")
 
@@ -213,10 +281,14 @@ class Config(Section):
     listen: Listen = Listen()
     contracts: Contracts = Contracts()
     stubs: Stubs = Stubs()
+    admission: Admission = Admission()
     adapters: Adapters = Adapters()
+    security: Security = Security()
+    limits: Limits = Limits()
     triton: Triton = Triton()
     supervision: Supervision = Supervision()
     runtime: Runtime = Runtime()
+    monitor: Monitor = Monitor()
     engine: dict[str, Any] = Field({}, description="Engine arguments of vLLM, for instance max_model_len = 4096.")
     openai: dict[str, Any] = Field({}, description="Arguments of vLLM's OpenAI server, for instance chat_template.")
 
@@ -245,6 +317,8 @@ class Config(Section):
         if self.model is None and self.engine:
             names = ", ".join(self.engine)
             raise ValueError(f"{names} cannot be for nothing: there is no MODEL; a repository's are in its model.json")
+        if self.model is None and self.runtime.core_cpus:
+            raise ValueError("core_cpus cannot be for nothing: there is no MODEL, and it is for the engine of MODEL")
         return self
 
     @property
@@ -256,6 +330,65 @@ class Config(Section):
     def own_models(self) -> tuple[str, ...]:
         """Triton's names of the models that stand for MODEL."""
         return self.contracts.names if self.model is not None else ()
+
+    @model_validator(mode="after")
+    def _others_need_a_key(self) -> Config:
+        open_host = next((host for host in (self.listen.host, self.monitor_host) if not is_loopback(host)), None)
+        if open_host is not None and not (self.has_keys or self.security.allow_no_key):
+            raise ValueError(
+                f"other machines can reach the host {open_host}, and there is no API key; give one with "
+                "--api-key-file FILE, or say --allow-no-key"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _monitor_has_its_own_port(self) -> Config:
+        for door, port in self.ports.items() if self.monitor.monitor else ():
+            if port == self.monitor.monitor_port:
+                raise ValueError(f"{door} and the monitor are both on port {port}")
+        return self
+
+    @property
+    def monitor_host(self) -> str:
+        """Where the monitor listens."""
+        return self.listen.host if self.monitor.monitor_host is None else self.monitor.monitor_host
+
+    @property
+    def monitor_url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host = local_host(self.monitor_host)
+        return f"{self.url_scheme}://{f'[{host}]' if ':' in host else host}:{self.monitor.monitor_port}"
+
+    @property
+    def has_keys(self) -> bool:
+        """Every door wants an API key."""
+        return self.security.api_key_file is not None or bool(self.api_keys)
+
+    @property
+    def api_keys(self) -> list[str]:
+        """Those that stand in the configuration itself, under vLLM's name too: all are for all doors."""
+        given = self.openai.get("api_key") or ()
+        of_vllm = given if isinstance(given, list | tuple) else [given]
+        return [*self.security.api_key, *map(str, of_vllm)]
+
+    @property
+    def has_gateway(self) -> bool:
+        """The public ports are the gateway's, and the servers behind listen on unix sockets."""
+        security = self.security
+        return self.has_keys or security.has_tls or security.gateway or not self.listen.is_loopback
+
+    @property
+    def url_scheme(self) -> str:
+        """Of the doors' URLs."""
+        return "https" if self.security.has_tls else "http"
+
+    @property
+    def places(self) -> Places:
+        """Where the servers themselves listen: at the doors, or behind the gateway."""
+        if self.has_gateway:
+            return behind_the_gateway(self.sockets_dir)
+        listen = self.listen
+        return without_gateway(listen.host, listen.http_port, listen.grpc_port, listen.metrics_port, listen.openai_port)
 
     @property
     def run_dir(self) -> Path:

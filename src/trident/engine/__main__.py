@@ -7,9 +7,10 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from trident.protocol import spec, status
+from trident.protocol import nursery, spec, status
 
 CANNOT_START = 3
 _PR_SET_PDEATHSIG = 1
@@ -20,11 +21,9 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main() -> int:
-    """Runs a host until it is told to stop."""
-    host_spec = spec.load(spec.HostSpec, Path(sys.argv[1]).read_bytes())
+def imported() -> Callable[[Path], int]:
+    """Imports vLLM; what it returns runs a host until it is told to stop."""
     os.register_at_fork(after_in_child=_die_with_parent)
-    status.report(status.Phase("importing vLLM"))
     # Importing makes a million objects that stay: collecting meanwhile costs a third of the import, and a frozen
     # heap keeps the pages that the forked children share.
     gc.disable()
@@ -33,7 +32,21 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.enable()
-    return host.run(host_spec)
+    return lambda path: host.run(spec.load(spec.HostSpec, path.read_bytes()))
+
+
+def main() -> int:
+    """Runs a host, or stands for one that was forked by a process that has imported vLLM already."""
+    path = Path(sys.argv[1])
+    spec.load(spec.HostSpec, path.read_bytes())
+    status.report(status.Phase("importing vLLM"))
+    if nursery.VARIABLE in os.environ:
+        from trident.engine.nursery import borrow
+
+        code = borrow(nursery.Place.parse(os.environ[nursery.VARIABLE]), path)
+        if code is not None:
+            return code
+    return imported()(path)
 
 
 if __name__ == "__main__":

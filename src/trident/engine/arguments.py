@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from vllm.entrypoints.openai.models.protocol import LoRAModulePath
 from vllm.platforms import current_platform
 from vllm.v1.metrics import buckets
 
+from trident.engine.openai_gate import Bounds
 from trident.protocol.spec import HostSpec
 
 GIB_BYTES = 1 << 30
 CPU_KV_CACHE_BYTES = 4 * GIB_BYTES
 CPU_BATCH_SEQUENCES = 64
 
+
+OPENAI_QUEUE_PER_PLACE = 4
+OPENAI_QUEUE_WAIT_S = 60.0
 
 SMALL_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2)
 """Bounds in front of vLLM's own, which begin at 0.3 s for a request's times and at 10 ms between tokens."""
@@ -62,16 +67,18 @@ def _cpu_defaults(chosen: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def histogram_buckets(chosen: dict[str, Any]) -> dict[str, list[float]]:
+def histogram_buckets(chosen: dict[str, Any], further: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     """By vLLM's name of a family of histograms: every time from 1 ms up, and all of vLLM's bounds, for its dashboards.
 
-    What the user has chosen stands.
+    What the user has chosen stands. ``further`` bounds are there in any case: whether a promise was kept can be counted
+    at a bound only.
     """
     times: dict[str, list[float]] = {}
     for family in ("request_latency", "time_to_first_token", "inter_token_latency", "kv_cache_residency"):
         bounds = buckets.histogram_buckets(family)
         times[family] = [bound for bound in SMALL_BUCKETS_S if bound < bounds[0]] + bounds
-    return {**times, **(chosen.get("custom_histogram_buckets") or {})}
+    found = {**times, **(chosen.get("custom_histogram_buckets") or {})}
+    return {family: sorted({*map(float, bounds), *further.get(family, ())}) for family, bounds in found.items()}
 
 
 def limit_cpu_kv_cache(config: VllmConfig) -> None:
@@ -129,7 +136,7 @@ def _one_numa_node() -> bool:
 def engine_args(spec: HostSpec, slots: int) -> AsyncEngineArgs:
     """vLLM's engine arguments for ``slots`` front-ends. Raises what vLLM raises for bad values."""
     chosen = complete(spec)
-    args = AsyncEngineArgs(**{**chosen, "custom_histogram_buckets": histogram_buckets(chosen)})
+    args = AsyncEngineArgs(**{**chosen, "custom_histogram_buckets": histogram_buckets(chosen, spec.histogram_bounds_s)})
     # Private, but what vLLM's own multi-server launcher sets (entrypoints/cli/serve.py).
     args._api_process_count = slots
     args._api_process_rank = -1
@@ -143,6 +150,7 @@ def openai_args(spec: HostSpec, loras: list[LoRAModulePath]) -> argparse.Namespa
 
     args = make_arg_parser(FlexibleArgumentParser()).parse_args([])
     values = {**complete(spec), **spec.openai, "host": spec.openai_host, "port": spec.openai_port}
+    values["uds"] = spec.openai_socket
     values["lora_modules"] = loras or None
     for name, value in values.items():
         if not hasattr(args, name):
@@ -151,3 +159,20 @@ def openai_args(spec: HostSpec, loras: list[LoRAModulePath]) -> argparse.Namespa
     args.model_tag = spec.model_path
     validate_parsed_serve_args(args)
     return args
+
+
+def openai_bounds(config: VllmConfig, spec: HostSpec) -> Bounds:
+    """What the OpenAI door lets into vLLM, and how much waits before it.
+
+    As many requests as the engine computes at once, and an eighth more so that it never waits for one: what is inside
+    is served in the order of arrival, so the turns of clients end there. The user's ``max_num_queued_reqs``, which
+    counts both, stands.
+    """
+    scheduler = config.scheduler_config
+    at_once = scheduler.max_num_seqs * config.parallel_config.data_parallel_size
+    running = spec.max_running_requests or at_once + max(1, at_once // 8)
+    queued = min(spec.max_queued_requests, running * OPENAI_QUEUE_PER_PLACE)
+    if (both := scheduler.max_num_queued_reqs) is not None:
+        running = max(1, min(running, both))
+        queued = max(0, both - running)
+    return Bounds(running, queued, spec.max_queue_wait_s or OPENAI_QUEUE_WAIT_S)

@@ -8,6 +8,7 @@ child sets up its logging anew.
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ def describe(error: BaseException) -> str:
         lines = [": ".join(lines[1:3])]
     text = lines[0] if lines else ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def was_killed(error: BaseException) -> bool:
+    """A signal has ended one of the engine's processes while it started; vLLM words it with a negative exit code."""
+    return re.search(r"(?i)failed (core|frontend) proc\(s\): \{.*: -\d+", str(error)) is not None
 
 
 def failed(what: str, why: str) -> Failed:

@@ -19,7 +19,7 @@ from vllm.tokenizers import TokenizerLike
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
-from trident.protocol.messages import FINISH_REASONS, Parsed
+from trident.protocol.messages import FINISH_REASONS, Delivered, Parsed
 
 TOOL_CALLS = FINISH_REASONS.index("tool_calls")
 _FAILURES = (FinishReason.ABORT, FinishReason.ERROR)
@@ -60,6 +60,13 @@ class ChatAnswer:
     def hides_tokens(self) -> bool:
         """The client wants no reasoning, and its tokens would tell it (vLLM's rule)."""
         return not self._request.include_reasoning
+
+    def replay(self, delivered: Delivered) -> None:
+        """Takes what the client has had from a lost engine, as it came. Raises what vLLM's parsers raise."""
+        begin = 0
+        for length in delivered.steps:
+            self.take(EngineCoreOutput(request_id="", new_token_ids=delivered.token_ids[begin : begin + length]))
+            begin += length
 
     def take(self, output: EngineCoreOutput) -> News:
         """Raises what vLLM's parsers raise."""

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from trident.engine import vital_signs
-from trident.engine.pulse import LOOK_S, Pulse
+from trident.protocol import vital_signs
+from trident.protocol.pulse import LOOK_S, Pulse
 
 
 class Heartbeat:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import os
 import shutil
@@ -15,33 +14,31 @@ from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 
-import msgspec
 import uvloop
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from trident.engine import cause, gpu_use
-from trident.engine.embedding import TASK
+from trident.engine import cause, gpu_use, own_cpus, tokenizer_file
+from trident.engine.admission.limits import limits
+from trident.engine.beat import beat
+from trident.engine.continuation import Continuation
+from trident.engine.drain import Drain
 from trident.engine.heartbeat import Heartbeat
 from trident.engine.intake import Intake
-from trident.engine.launch import RELAY_SLOT, SLOTS, Launched, launch
+from trident.engine.launch import OPENAI_SERVER, RELAY_SLOT, SLOTS, Launched, launch
 from trident.engine.ledger import Ledger
 from trident.engine.lora.adapters import copies_dir
 from trident.engine.lora.loader import Loader
+from trident.engine.openai_health import until_healthy
 from trident.engine.relay import Relay
-from trident.protocol import status
-from trident.protocol.messages import VERSION, EngineReady, Rejected, Submit
+from trident.engine.warm_up import warm_up
+from trident.protocol import in_flight, status
+from trident.protocol.messages import VERSION, EngineReady
 from trident.protocol.spec import HostSpec
 
 log = logging.getLogger("trident.host")
 
 CANNOT_START = 3
-WARM_UP_TIMEOUT_S = 600
-WARM_UP_TOKENS = 64
-"""On some CPU builds a cold worker dies (SIGILL) when its first prefill has 3 tokens; 32 are enough (measured)."""
-WARM_UP_SAMPLING = ({"temperature": 0.0}, {"top_p": 0.9}, {"top_p": 0.9, "top_k": 20})
-"""The kinds with GPU kernels of their own: the first request of a kind compiles them, and the engine stands still for
-two seconds (measured on an H100)."""
 
 
 def run(spec: HostSpec) -> int:
@@ -52,6 +49,8 @@ def run(spec: HostSpec) -> int:
         launched = launch(spec)
     except (Exception, SystemExit) as error:
         log.exception("cannot start")
+        if cause.was_killed(error):
+            return 1  # the same start may work the next time
         why = recorder.recorded() or cause.describe(error)
         status.report(cause.failed("vLLM could not start the engine", why))
         return CANNOT_START
@@ -98,12 +97,13 @@ class _Host:
         launched, spec = self._launched, self._spec
         tasks = await client.get_supported_tasks_async()
         loras = Loader(client, launched.adapters.shelf)
-        intake = Intake(launched.config, launched.inputs, launched.chat, tasks, loras)
+        continuation = Continuation(launched.config, in_engine=True)
+        intake = Intake(launched.config, launched.inputs, launched.chat, tasks, loras, continuation, spec.limits)
         engines = launched.config.parallel_config.data_parallel_size
         ledger = Ledger(launched.config, engines) if launched.log_stats else None
-        status.report(status.Phase("warming up"))
+        status.report(status.Phase("warming up", expects_stubs=True))
         launched.chat.warm_up()
-        await self._warm_up(client, intake)
+        await warm_up(client, intake, launched.config)
         ready = EngineReady(
             version=VERSION,
             epoch=time.time_ns(),
@@ -112,10 +112,23 @@ class _Host:
             max_model_len=launched.config.model_config.max_model_len,
             replicas=engines,
             tokenizer_path=str(launched.tokenizer_path),
+            fingerprint=tokenizer_file.fingerprint(launched.tokenizer_path, spec.model_path),
         )
-        relay = Relay(client, intake, ledger, ready)
+        scheduler = launched.config.scheduler_config
+        bounds = limits(
+            spec,
+            max_num_seqs=scheduler.max_num_active_seqs or scheduler.max_num_seqs,
+            max_num_batched_tokens=scheduler.max_num_batched_tokens,
+            replicas=engines,
+        )
+        log.info("admission: %s", bounds)
+        relay = Relay(client, intake, ledger, ready, bounds)
+        drain = Drain(relay, launched.openai.way_out, partial(_has_work, client), partial(_abort_all, client))
+        drain.attend(asyncio.get_running_loop())
+        looked_at = await in_flight.serve(spec.sockets_dir / in_flight.RELAY_SOCKET, relay.told)
         workers = [
             asyncio.ensure_future(relay.serve(spec.relay_address)),
+            asyncio.ensure_future(beat()),
             *(asyncio.ensure_future(self._heartbeat(client, relay, ledger, engine)) for engine in range(engines)),
             asyncio.ensure_future(self._stopping.wait()),
             asyncio.ensure_future(self._announce(ready, intake.tasks)),
@@ -130,47 +143,32 @@ class _Host:
                 if done != {announce}:
                     break
         finally:
+            looked_at.close()
             for task in workers:
                 task.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
         return 1 if self.is_lost else 0
 
-    async def _warm_up(self, client: AsyncMPClient, intake: Intake) -> None:
-        """One prefill and two tokens of each kind on each engine, or an embedding; also proves that they answer."""
-        replicas = range(self._launched.config.parallel_config.data_parallel_size)
-        for replica, submit in itertools.product(replicas, self._warm_up_requests(intake.tasks)):
-            admitted = await intake.admit(msgspec.structs.replace(submit, replica=replica))
-            if isinstance(admitted, Rejected):
-                raise RuntimeError(f"the warm-up request was refused: {admitted.message}")
-            (request,) = admitted.requests
-            await client.add_request_async(request)
-            await asyncio.wait_for(_finished(client), WARM_UP_TIMEOUT_S)
-
-    def _warm_up_requests(self, tasks: Sequence[str]) -> list[Submit]:
-        length = min(WARM_UP_TOKENS, self._launched.config.model_config.max_model_len - 2)
-        ids = [1 + i % 50 for i in range(length)]
-        if "generate" in tasks:
-            sampling = {"max_tokens": 2, "ignore_eos": True, "detokenize": False}
-            return [Submit(0, "warm-up", None, ids, {**sampling, **kind}) for kind in WARM_UP_SAMPLING]
-        # Classifiers and the like answer at vLLM's OpenAI server alone.
-        return [Submit(0, "warm-up", None, None, {}, embed={"input": ids})] if TASK in tasks else []
-
     async def _announce(self, ready: EngineReady, tasks: Sequence[str]) -> None:
         """Tells the supervisor once the OpenAI server answers too."""
         spec = self._spec
         status.report(status.Phase("starting the OpenAI server", serves_stubs=True))
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(spec.openai_host, spec.openai_host)
-        while not await _healthy(host, spec.openai_port):  # noqa: ASYNC110 - another process: nothing to wait on
-            await asyncio.sleep(0.1)
+        await until_healthy(spec, self._launched.openai.process.pid)
+        # Not before: what is imported and compiled at the start uses every CPU.
+        engines = [process.pid or 0 for process in self._launched.engines.processes]
+        own_cpus.keep_apart(engines, spec.core_cpus, spec.other_cpus)
         facts = {
             "model": ready.model_name,
             "max_model_len": ready.max_model_len,
             "replicas": ready.replicas,
             "tasks": sorted(tasks),
-            "openai_server": self._launched.openai_kind,
+            "openai_server": self._launched.openai.kind,
             "kv_cache_tokens": self._launched.config.cache_config.kv_cache_size_tokens,
+            "max_num_seqs": self._launched.config.scheduler_config.max_num_seqs,
+            "core_cpus": spec.core_cpus,
         }
-        self._announced = status.Ready(facts, self._launched.pids)
+        lingering = (OPENAI_SERVER,) if self._launched.openai.lingers else ()
+        self._announced = status.Ready(facts, self._launched.pids, lingering)
         if not self._suspicions:
             status.report(self._announced)
         log.info("ready: %s", facts)
@@ -197,7 +195,7 @@ class _Host:
         if why is not None:
             log.warning("engine %d: %s", engine, why)
             self._suspicions[engine] = why
-            relay.pause(why)
+            relay.pause()
             status.report(status.Unready(why))
             return
         log.info("engine %d answers again", engine)
@@ -213,7 +211,7 @@ class _Host:
 
     def _sentinels(self) -> list[tuple[str, int]]:
         engines = [(process.name, process.sentinel) for process in self._launched.engines.processes]
-        return [*engines, ("the OpenAI server", self._launched.openai_process.sentinel)]
+        return [*engines, ("the OpenAI server", self._launched.openai.process.sentinel)]
 
     def _child_ended(self, loop: asyncio.AbstractEventLoop, name: str, sentinel: int) -> None:
         loop.remove_reader(sentinel)
@@ -221,42 +219,35 @@ class _Host:
             self._lose(f"{name} has died")
 
     def _lose(self, why: str) -> None:
-        """The supervisor hears it before the children have ended, which takes a while."""
+        """The supervisor hears it before the children have ended, which takes a while; so do the OpenAI clients."""
         log.error("%s", why)
         self._lost = why
-        status.report(status.Unready(why))
+        status.report(status.Unready(why, is_lost=True))
+        self._launched.openai.tell_lost()
         self._stopping.set()
 
 
-async def _finished(client: AsyncMPClient) -> None:
-    while not any(output.finish_reason is not None for output in (await client.get_output_async()).outputs):
-        pass
+async def _has_work(client: AsyncMPClient) -> bool:
+    return any([await client._call_utility_async("has_work", engine=engine) for engine in client.core_engines])
 
 
-async def _healthy(host: str, port: int) -> bool:
-    try:
-        reader, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    try:
-        writer.write(b"GET /health HTTP/1.0\r\nHost: trident\r\n\r\n")
-        answer = await asyncio.wait_for(reader.readline(), 10)
-        return b" 200 " in answer
-    except (OSError, asyncio.TimeoutError):
-        return False
-    finally:
-        writer.close()
+async def _abort_all(client: AsyncMPClient) -> None:
+    """All requests of both slots; the engines take no others after it."""
+    for engine in client.core_engines:
+        await client._call_utility_async("pause_scheduler", "abort", False, engine=engine)
 
 
 def _stop(launched: Launched, *, politely: bool) -> None:
     """Ends the children; bounded. What is lost is not asked: a stopped process would not hear it."""
-    server = launched.openai_process
-    if not politely:
-        for pid in launched.pids.values():
+    server = launched.openai.process
+    if politely:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGTERM)
+    else:
+        for engine in launched.engines.processes:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server.pid, signal.SIGTERM)
+                os.kill(engine.pid, signal.SIGKILL)
+        launched.openai.end_lost()
     launched.engines.shutdown(timeout=3)
     if launched.coordinator is not None:
         launched.coordinator.shutdown(timeout=1)

@@ -23,26 +23,31 @@ from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
 from trident.engine.chat import Chat
 from trident.engine.chat_answer import ChatAnswer
+from trident.engine.continuation import Continuation
 from trident.engine.embedding import TASK, embedding
+from trident.engine.limits import excess
 from trident.engine.logprobs import Logprobs
 from trident.engine.lora.loader import Loader
 from trident.engine.prompts import Prompts
 from trident.engine.sampling import Refused, in_words, sampling_params
 from trident.protocol.messages import Accepted, Rejected, Submit
+from trident.protocol.spec import RequestLimits
 
 log = logging.getLogger("trident.intake")
 
 
 class Admitted(NamedTuple):
-    """What is sent to the engine (one request for each of ``n`` sequences, index order), and of it to the stub.
+    """What is sent to the engine (a request for each of ``n`` sequences that is not finished, by its index), and of it
+    to the stub.
 
     ``answers`` are there where a chat's parser makes the answer instead of the stub. An embedding has nothing to be
     told before its answer.
     """
 
     accepted: Accepted | None
-    requests: list[EngineCoreRequest]
-    answers: list[ChatAnswer]
+    requests: dict[int, EngineCoreRequest]
+    answers: dict[int, ChatAnswer]
+    n: int
 
 
 class Intake:
@@ -55,13 +60,17 @@ class Intake:
         chat: Chat,
         supported_tasks: tuple[SupportedTask, ...],
         loras: Loader,
+        continuation: Continuation,
+        limits: RequestLimits | None = None,
     ) -> None:
+        self.continuation = continuation
         self.tasks = supported_tasks
         self._model_name = config.model_config.served_model_name
         self._inputs = inputs
         self._prompts = Prompts(config, inputs.renderer)
         self._chat = chat
         self._loras = loras
+        self._limits = limits
         self._encode = MsgpackEncoder().encode
         self._decode = MsgpackDecoder(EngineCoreRequest).decode
 
@@ -71,6 +80,8 @@ class Intake:
         Never raises: whatever a client sends ends in one of the two.
         """
         try:
+            if self._limits is not None and (why := excess(submit, self._limits)) is not None:
+                raise Refused("invalid", why)
             if submit.embed is not None:
                 return await self._admit_embedding(submit, submit.embed)
             return await self._admit(submit)
@@ -105,6 +116,9 @@ class Intake:
         if seed is not None and seed >= 2**64:  # a sequence's seed is the request's plus its index
             raise Refused("invalid", f"seed must be at most 2**64 - n with n = {resolved.n}, got {resolved.seed}")
         answers = self._chat.answers(chat, sequences) if chat is not None else []
+        requests, answers_by_index = dict(enumerate(sequences)), dict(enumerate(answers))
+        if submit.resume_from:
+            self._go_on(submit, requests, answers_by_index)
         accepted = Accepted(
             id=submit.id,
             prompt_token_ids=request.prompt_token_ids,
@@ -116,14 +130,31 @@ class Intake:
             skip_special_tokens=resolved.skip_special_tokens,
             spaces_between_special_tokens=resolved.spaces_between_special_tokens,
         )
-        return Admitted(accepted, sequences, answers)
+        return Admitted(accepted, requests, answers_by_index, len(sequences))
+
+    def _go_on(self, submit: Submit, requests: dict[int, EngineCoreRequest], answers: dict[int, ChatAnswer]) -> None:
+        """Leaves out what has been finished, and makes the rest go on."""
+        if len(submit.resume_from) != len(requests):
+            raise Refused("internal", f"{len(submit.resume_from)} sequences cannot go on as {len(requests)}")
+        for index, delivered in enumerate(submit.resume_from):
+            if delivered is None:
+                del requests[index]
+                answers.pop(index, None)
+                continue
+            request = requests[index]
+            if problem := self.continuation.problem(len(request.prompt_token_ids or ()), delivered.token_ids):
+                raise Refused("unsupported", f"this request cannot go on: {problem}; send it again")
+            if delivered.token_ids:
+                if index in answers:
+                    answers[index].replay(delivered)
+                self.continuation.apply(request, delivered.token_ids)
 
     async def _admit_embedding(self, submit: Submit, embed: dict[str, Any]) -> Admitted:
         self._check_task(TASK)
         prompt, params = embedding(embed)
         request = await self._processed(submit, await self._prompts.rendered(prompt), params)
         self._check_decodable(request)
-        return Admitted(None, [request], [])
+        return Admitted(None, {0: request}, {}, 1)
 
     def _check_task(self, task: str) -> None:
         if task not in self.tasks:
@@ -139,6 +170,7 @@ class Intake:
             params,
             supported_tasks=self.tasks,
             lora_request=await self._loras.adapter(submit.lora_name) if submit.lora_name is not None else None,
+            trace_headers=submit.trace or None,
             priority=submit.priority,
             data_parallel_rank=submit.replica,
         )

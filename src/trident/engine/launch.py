@@ -19,7 +19,7 @@ from vllm.v1.engine.utils import (
 )
 from vllm.v1.executor import Executor
 
-from trident.engine import arguments, openai, tokenizer_file
+from trident.engine import arguments, continuation, openai, tokenizer_file, tracing
 from trident.engine.chat import Chat
 from trident.engine.lora import cpu_kernels
 from trident.engine.lora.adapters import Adapters, adapters_of
@@ -27,6 +27,7 @@ from trident.protocol import status
 from trident.protocol.spec import HostSpec
 
 OPENAI_SLOT, RELAY_SLOT, SLOTS = 0, 1, 2
+OPENAI_SERVER = "openai server"
 
 
 @dataclass
@@ -38,8 +39,7 @@ class Launched:
     log_stats: bool
     engines: CoreEngineProcManager
     coordinator: Any
-    openai_kind: str
-    openai_process: Any
+    openai: openai.Server
     client_addresses: dict[str, Any]
     listeners: EngineZmqListeners  # its finalizer removes the sockets that engines connect to
     inputs: InputProcessor
@@ -55,7 +55,7 @@ class Launched:
             (f"engine core {i}" if many else "engine core"): process.pid or 0
             for i, process in enumerate(self.engines.processes)
         }
-        return {**engines, "openai server": self.openai_process.pid}
+        return {**engines, OPENAI_SERVER: self.openai.process.pid}
 
 
 def launch(spec: HostSpec) -> Launched:
@@ -64,6 +64,7 @@ def launch(spec: HostSpec) -> Launched:
     Must run on the main thread before any other thread exists, because it forks.
     """
     status.report(status.Phase("reading the model's configuration"))
+    tracing.prepare(spec)
     args = arguments.engine_args(spec, SLOTS)
     config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     arguments.limit_cpu_kv_cache(config)
@@ -77,15 +78,16 @@ def launch(spec: HostSpec) -> Launched:
     adapters = adapters_of(spec, config)
     if adapters.shelf is not None and current_platform.is_cpu():
         cpu_kernels.correct()
+    continuation.teach(config)
     listeners = bind_engine_zmq_listeners(config, SLOTS)
 
-    status.report(status.Phase("loading the model"))
+    status.report(status.Phase("loading the model", expects_stubs=True))
     with launch_core_engines(config, executor_class, log_stats, listeners.addresses) as engines:
         if not isinstance(engines.engine_manager, CoreEngineProcManager):
             raise ValueError("Ray as data_parallel_backend is not supported; leave it out")
         stats_address = engines.coordinator.get_stats_publish_address() if engines.coordinator else None
-        kind, process = openai.start(spec, adapters, listeners, SLOTS, stats_address, config)
-        engines.watched_frontend_processes = [process]
+        server = openai.start(spec, adapters, listeners, SLOTS, stats_address, config)
+        engines.watched_frontend_processes = [server.process]
         # Meanwhile the engines load: the tokenizer costs a second of this process's own time.
         inputs = InputProcessor(config)
         chat = Chat(arguments.openai_args(spec, []), config, inputs.renderer)
@@ -105,8 +107,7 @@ def launch(spec: HostSpec) -> Launched:
         log_stats=log_stats,
         engines=engines.engine_manager,
         coordinator=engines.coordinator,
-        openai_kind=kind,
-        openai_process=process,
+        openai=server,
         client_addresses=client_addresses,
         listeners=listeners,
         inputs=inputs,

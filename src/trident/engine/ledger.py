@@ -18,16 +18,19 @@ from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, EngineCoreReques
 from vllm.v1.metrics.loggers import PrometheusStatLogger
 from vllm.v1.metrics.stats import IterationStats, LoRARequestStates, RequestStateStats, SchedulerStats
 
+from trident.engine.tracing import Begun, Spans
+
 RECORD_EVERY_S = 0.1
 
 
 class Account:
     """What is remembered of one sequence while it runs."""
 
-    __slots__ = ("cached_tokens", "max_tokens", "n", "prefilling", "prompt_tokens", "stats")
+    __slots__ = ("cached_tokens", "max_tokens", "n", "prefilling", "prompt_tokens", "span", "stats")
 
     def __init__(self, request: EngineCoreRequest, n: int) -> None:
         params = request.sampling_params
+        self.span: Begun | None = None
         self.prefilling = True
         self.prompt_tokens = len(request.prompt_token_ids or ())
         self.cached_tokens = 0
@@ -88,11 +91,17 @@ class Ledger:
 
     def __init__(self, config: VllmConfig, engines: int) -> None:
         self._logger = _PageLogger(config, list(range(engines)))
+        self._spans = Spans.of(config)
         self._loras = LoRARequestStates(log_stats=True)
         self._pages: dict[int, _Page] = {}
         self._gauges: dict[int, SchedulerStats] = {}
         self._busy: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    def open(self, account: Account, request: EngineCoreRequest, waited_s: float) -> None:
+        """A request that the engine is about to get, ``waited_s`` after it came."""
+        if self._spans is not None:
+            account.span = self._spans.begin(request, account.n, waited_s)
 
     def step(self, engine: int) -> _Page:
         """The page for a step that has just arrived."""
@@ -159,8 +168,9 @@ class Ledger:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(RECORD_EVERY_S, self.record)
 
-    @staticmethod
-    def _finish(account: Account, request_id: str, reason: FinishReason, iteration: IterationStats) -> None:
+    def _finish(self, account: Account, request_id: str, reason: FinishReason, iteration: IterationStats) -> None:
+        if self._spans is not None and account.span is not None:
+            self._spans.end(account.span, account.stats)
         iteration.max_num_generation_tokens_iter.append(account.stats.num_generation_tokens)
         iteration.n_params_iter.append(account.n)
         iteration.update_from_finished_request(

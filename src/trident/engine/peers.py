@@ -11,7 +11,9 @@ from typing import Any
 
 import zmq
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
+from vllm.v1.engine.exceptions import EngineDeadError
 
+from trident.engine.admission.ticket import Ticket
 from trident.engine.chat_answer import ChatAnswer
 from trident.engine.ledger import Account
 from trident.engine.logprobs import Logprobs
@@ -22,9 +24,10 @@ log = logging.getLogger("trident.peers")
 
 
 class Sequence:
-    """One of a request's ``n`` sequences while the engine works on it. ``answer`` where a chat's parser makes it."""
+    """One of a request's ``n`` sequences while the engine works on it. ``answer`` where a chat's parser makes it,
+    ``place`` until its first output."""
 
-    __slots__ = ("_is_structured", "account", "answer", "id", "index", "logprobs", "peer", "request_id")
+    __slots__ = ("_is_structured", "account", "answer", "id", "index", "logprobs", "peer", "place", "request_id")
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class Sequence:
         account: Account,
         logprobs: Logprobs | None,
         answer: ChatAnswer | None,
+        place: Ticket | None,
     ) -> None:
         self.peer = peer
         self.id = id
@@ -44,9 +48,19 @@ class Sequence:
         self.account = account
         self.logprobs = logprobs
         self.answer = answer
+        self.place = place
+
+    def heard(self) -> None:
+        """The engine has sent something of it."""
+        if self.place is not None:
+            self.place.started()
+            self.place = None
 
     def final(self, output: EngineCoreOutput) -> Embedded | Rejected | None:
-        """The end of the whole request, where tokens cannot tell it."""
+        """The end of the whole request, where tokens cannot tell it. Raises vLLM's EngineDeadError."""
+        if output.finish_reason is FinishReason.ABORT:
+            # Nobody here has asked for it: the engine was told to end, and may take seconds to.
+            raise EngineDeadError
         if output.pooling_output is not None:
             return Embedded(self.id, output.pooling_output.float().tolist(), self.account.prompt_tokens)
         if output.finish_reason is FinishReason.ERROR and self._is_structured:
@@ -70,7 +84,7 @@ class Sequence:
 
 
 class Peer:
-    """A stub: where to send, what it waits for, and a watch on its life."""
+    """A stub: where to send, what it waits for, and a watch on its life. Raises ProcessLookupError for a dead one."""
 
     def __init__(self, context: zmq.Context[Any], hello: Hello, on_death: Callable[[Peer], None]) -> None:
         self.pid = hello.pid
@@ -80,9 +94,10 @@ class Peer:
         self.news: list[Delta] = []
         self.requests: dict[int, list[Sequence]] = {}
         self.timers: dict[int, asyncio.TimerHandle] = {}
+        self.tickets: dict[int, Ticket] = {}
+        self._pidfd = os.pidfd_open(hello.pid)  # first: the stub may be dead
         self._socket = sockets.push(context, queue_unconnected=True)
         self._socket.connect(hello.address)
-        self._pidfd = os.pidfd_open(hello.pid)
         self._on_death = on_death
         asyncio.get_running_loop().add_reader(self._pidfd, self._died)
 
@@ -92,6 +107,8 @@ class Peer:
 
     def send(self, codec: sockets.Codec[Any], message: FromHost) -> None:
         """Never waits. A stub that has stopped reading for 100,000 messages is treated as dead."""
+        if self._pidfd < 0:
+            return  # closed since the caller looked: telling one request may have shown that the stub is dead
         try:
             sockets.send(self._socket, codec.encode(message))
         except sockets.PeerNotReading:
@@ -105,7 +122,10 @@ class Peer:
         """Ends a request's bookkeeping and returns the sequences that were still running."""
         if timer := self.timers.pop(id, None):
             timer.cancel()
-        return self.requests.pop(id, [])
+        sequences = self.requests.pop(id, [])
+        if place := self.tickets.pop(id, None):
+            place.leave()
+        return sequences
 
     def close(self) -> None:
         """Lets go of socket, timers and watch."""

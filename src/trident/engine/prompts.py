@@ -29,12 +29,12 @@ class Prompts:
         self._unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
 
     async def of_generation(self, submit: Submit) -> Any:
-        """Text, with images or without, or ids with those that another engine has made from them."""
+        """Text, with images or without, or ids."""
         if submit.images:
             return await self._rendered_with_images(submit.prompt or "", submit.images)
         if submit.prompt is not None:
             return await self.rendered(submit.prompt)
-        return await self.rendered([*(submit.prompt_token_ids or ()), *submit.resume_from])
+        return await self.rendered(submit.prompt_token_ids or [])
 
     async def rendered(self, prompt: str | list[int]) -> Any:
         """Text or token ids."""

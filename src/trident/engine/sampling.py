@@ -69,10 +69,6 @@ def sampling_params(submit: Submit) -> SamplingParams:
         for unknown in sorted(inner.keys() - known) if isinstance(inner, dict) else ():
             raise Refused("invalid", f"sampling parameter {name!r} has no {unknown!r}")
     _check_constraints(given.get("structured_outputs"))
-    if submit.resume_from:
-        for name in ("max_tokens", "min_tokens"):
-            if isinstance(given.get(name), int):
-                given[name] = max(0, given[name] - len(submit.resume_from))
     try:
         # Lax: Triton's request parameters often arrive as text ("0.5"), and its vLLM backend accepts that.
         params = msgspec.convert(given, SamplingParams, strict=False)

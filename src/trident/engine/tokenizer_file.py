@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +25,8 @@ def write(tokenizer: Any, run_dir: Path) -> Path:
     path = run_dir / "tokenizer.json"
     path.write_text(tokenizer._tokenizer.to_str(), encoding="utf-8")
     return path
+
+
+def fingerprint(path: Path, model_path: str) -> str:
+    """Equal for engines that serve the same model with the same tokens."""
+    return hashlib.sha256(path.read_bytes() + model_path.encode()).hexdigest()

@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from trident.models.progress import size_text, stored_bytes, watched
+from trident.models.remote_file import RemoteFile
 from trident.models.selection import has_weights, needed_files
 
 Cause = Literal["absent", "token", "offline", "unreachable", "broken", "space"]
 Source = Literal["huggingface", "modelscope"]
 Report = Callable[[str], None]
 SPARE_BYTES = 200_000_000  # left free on the disk beside the model
-ATTEMPTS = 2  # the libraries resume by themselves; the second is for what they give up on
+ATTEMPTS = 2  # the libraries resume by themselves; the second is for what they give up on, and for wrong sums
+
+
+class Place(NamedTuple):
+    """What is wanted and where: ``revision`` is a branch, tag or commit, the main branch when None; ``folder`` gets the
+    files themselves, when None they go into the hub's own cache."""
+
+    revision: str | None = None
+    folder: Path | None = None
+
+
+CACHE = Place()
 
 
 class Refusal(Exception):
@@ -44,36 +56,55 @@ class Hub(Protocol):
     def cached(self, model_id: str) -> Path | None:
         """The local copy, complete or not, found without the network."""
 
-    def files(self, model_id: str) -> dict[str, int]:
-        """Every file of the repository with its size in bytes."""
+    def files(self, model_id: str, revision: str | None = None) -> dict[str, RemoteFile]:
+        """Every file of the repository."""
 
     def storage(self, model_id: str) -> Path:
-        """The folder in which ``fetch`` puts the bytes; it need not exist yet."""
+        """The folder in which ``fetch`` puts the bytes without a folder of ours; it need not exist yet."""
 
-    def fetch(self, model_id: str, names: Sequence[str], report: Report) -> Path:
+    def fetch(self, model_id: str, files: Mapping[str, RemoteFile], report: Report, place: Place = CACHE) -> Path:
         """Downloads these files, resuming what an earlier run left, and returns the model's folder."""
 
 
-def download(hub: Hub, model_id: str, data_dir: Path, report: Report) -> Path:
-    """The model's folder after all needed files came from ``hub``. Raises Refusal."""
-    wanted = needed_files(hub.files(model_id))
+def download(hub: Hub, model_id: str, data_dir: Path, report: Report, place: Place = CACHE) -> Path:
+    """The model's folder after all needed files came from ``hub`` and are what the hub says they are. Raises
+    Refusal."""
+    wanted = needed_files(hub.files(model_id, place.revision))
     if not has_weights(wanted):
         raise Refusal("broken", "its repository holds no weights that vLLM loads (*.safetensors, *.bin)")
-    total_bytes = sum(wanted.values())
-    storage = hub.storage(model_id)
+    total_bytes = sum(file.size_bytes for file in wanted.values())
+    storage = place.folder or hub.storage(model_id)
     _check_space(storage, total_bytes)
-    expect(data_dir, hub, model_id, wanted)
+    if place == CACHE:
+        expect(data_dir, hub, model_id, {name: file.size_bytes for name, file in wanted.items()})
     report(f"{hub.title}: fetching {model_id}, {len(wanted)} files, {size_text(total_bytes)}, into {storage}")
     with watched(storage, total_bytes, lambda text: report(f"{hub.title}: {model_id}: {text}")):
-        folder = _fetch(hub, model_id, list(wanted), report)
+        folder = _fetched(hub, model_id, wanted, report, place)
     report(f"{hub.title}: {model_id} is complete")
     return folder
 
 
-def _fetch(hub: Hub, model_id: str, names: list[str], report: Report) -> Path:
+def _fetched(hub: Hub, model_id: str, wanted: Mapping[str, RemoteFile], report: Report, place: Place) -> Path:
+    """A file that is not what the hub says it is is deleted and fetched once more."""
+    for attempt in range(1, ATTEMPTS + 1):
+        folder = _fetch(hub, model_id, wanted, report, place)
+        faults = {name: fault for name, file in wanted.items() if (fault := file.fault_of(folder / name))}
+        if not faults:
+            return folder
+        for name, fault in faults.items():
+            (folder / name).resolve().unlink(missing_ok=True)  # in a cache the name is a link to the content
+            (folder / name).unlink(missing_ok=True)
+            report(f"{hub.title}: {name}: {fault}; it is deleted")
+        if attempt == ATTEMPTS:
+            name, fault = next(iter(faults.items()))
+            raise Refusal("broken", f"{name} came twice and is not what the hub says ({fault})")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _fetch(hub: Hub, model_id: str, files: Mapping[str, RemoteFile], report: Report, place: Place) -> Path:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return hub.fetch(model_id, names, report)
+            return hub.fetch(model_id, files, report, place)
         except Refusal as refusal:
             if refusal.cause not in ("unreachable", "broken") or attempt == ATTEMPTS:
                 raise

@@ -6,14 +6,15 @@ import errno
 import os
 import socket
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from trident.models.hub import Refusal, Report, Source, innermost
+from trident.models.hub import CACHE, Place, Refusal, Report, Source, innermost
 from trident.models.progress import warnings_reported, without_bars
+from trident.models.remote_file import RemoteFile
 
 REVISION = "master"
 CONNECT_TIMEOUT_S = 5.0
@@ -38,7 +39,7 @@ class ModelScope:
             except CacheNotFound:
                 return None
 
-    def files(self, model_id: str) -> dict[str, int]:
+    def files(self, model_id: str, revision: str | None = None) -> dict[str, RemoteFile]:
         """Asks the hub's API once; the same endpoint is asked that the download takes."""
         with _translated(), _quiet(lambda _: None):
             from modelscope_hub.api import HubApi
@@ -46,15 +47,15 @@ class ModelScope:
             _reach(_endpoint())
             endpoint, token = _access(model_id)
             listed = HubApi(endpoint=endpoint, token=token).list_repo_files(
-                model_id, "model", revision=REVISION, recursive=True
+                model_id, "model", revision=revision or REVISION, recursive=True
             )
-        return {file.path: file.size or 0 for file in listed}
+        return {file.path: RemoteFile(file.size or 0, sha256=file.sha256 or "") for file in listed}
 
     def storage(self, model_id: str) -> Path:
         """The library's layout: ``models/owner--name``."""
         return _cache_dir() / "models" / model_id.replace("/", "--")
 
-    def fetch(self, model_id: str, names: Sequence[str], report: Report) -> Path:
+    def fetch(self, model_id: str, files: Mapping[str, RemoteFile], report: Report, place: Place = CACHE) -> Path:
         """Resumes by itself after a cut connection; checks sizes and SHA-256."""
         with _translated(), _quiet(report):
             from modelscope import snapshot_download
@@ -63,9 +64,11 @@ class ModelScope:
             return Path(
                 snapshot_download(
                     model_id,
-                    revision=REVISION,
-                    cache_dir=_cache_dir(),
-                    allow_patterns=list(names),
+                    revision=place.revision or REVISION,
+                    # Given both, the library takes the cache.
+                    cache_dir=None if place.folder else _cache_dir(),
+                    local_dir=os.fspath(place.folder) if place.folder else None,
+                    allow_patterns=list(files),
                     endpoint=endpoint,
                     token=token,
                 )

@@ -52,13 +52,18 @@ def resolve(
     if model and folder.is_dir():
         check_folder(folder)
         return ResolvedModel(folder.absolute(), folder.name or folder.resolve().name or "model", "folder")
-    _refuse_what_is_no_id(model, folder)
-    known_hubs: tuple[Hub, ...] = (HuggingFace(), ModelScope())
-    hubs = [known for known in known_hubs if hub in ("auto", known.source)]
-    return _from_hubs(model, hubs, data_dir, offline, report)
+    refuse_what_is_no_id(model, folder)
+    return _from_hubs(model, hubs_of(hub), data_dir, offline, report)
 
 
-def _refuse_what_is_no_id(model: str, folder: Path) -> None:
+def hubs_of(choice: Literal["auto", "huggingface", "modelscope"]) -> list[Hub]:
+    """In the order in which they are asked."""
+    known: tuple[Hub, ...] = (HuggingFace(), ModelScope())
+    return [hub for hub in known if choice in ("auto", hub.source)]
+
+
+def refuse_what_is_no_id(model: str, folder: Path) -> None:
+    """Raises ModelNotFound or ModelUnusable, with what is wrong with it, unless ``model`` can be an id of a hub."""
     if model and folder.is_file():
         raise ModelUnusable(
             f"Cannot use the model {model}",
@@ -110,7 +115,7 @@ def _from_hubs(model: str, hubs: Sequence[Hub], data_dir: Path, offline: bool, r
             continue
         check_folder(folder)
         return ResolvedModel(folder, model, hub.source)
-    raise _not_found(model, hubs, said, offline)
+    raise not_found(model, hubs, said, offline)
 
 
 def _local(hub: Hub, model: str, data_dir: Path, said: dict[str, Refusal]) -> ResolvedModel | None:
@@ -130,7 +135,8 @@ def _local(hub: Hub, model: str, data_dir: Path, said: dict[str, Refusal]) -> Re
     return None
 
 
-def _not_found(model: str, hubs: Sequence[Hub], said: dict[str, Refusal], offline: bool) -> ModelNotFound:
+def not_found(model: str, hubs: Sequence[Hub], said: dict[str, Refusal], offline: bool) -> ModelNotFound:
+    """The error for what each of the hubs said."""
     why = "; ".join(f"{hub.title}: {said[hub.title]}" for hub in hubs)
     if offline:
         return ModelNotFound(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from trident.models.folder import NO_WEIGHTS
 
@@ -13,13 +14,17 @@ OTHER_RUNTIMES = {"onnx", "original", "openvino", "coreml", "tflite", "flax", "r
 NEVER = {"trainer_state.json", "training_args.bin"}
 
 
-def needed_files(sizes_bytes: Mapping[str, int]) -> dict[str, int]:
-    """The part of a repository's files that serving needs, sizes kept. Without weights the result holds none."""
-    weights = _weights([name for name in sizes_bytes if "/" not in name])
-    return {name: size for name, size in sizes_bytes.items() if name in weights or _is_text(PurePosixPath(name))}
+About = TypeVar("About")
 
 
-def has_weights(names: Mapping[str, int]) -> bool:
+def needed_files(files: Mapping[str, About]) -> dict[str, About]:
+    """The part of a repository's files that serving needs, with what is said about each. Without weights the result
+    holds none."""
+    weights = _weights([name for name in files if "/" not in name])
+    return {name: about for name, about in files.items() if name in weights or _is_text(PurePosixPath(name))}
+
+
+def has_weights(names: Mapping[str, object]) -> bool:
     """Whether one of the files holds weights."""
     return any(PurePosixPath(name).suffix in WEIGHT_SUFFIXES for name in names)
 

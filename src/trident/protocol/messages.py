@@ -1,7 +1,8 @@
 """Messages between stub and engine host.
 
 Every ``Submit`` ends in exactly one final message: a ``Rejected``, an ``Embedded``, one ``Delta`` with a finish reason
-for each of its ``n`` sequences, or the ``EngineLost`` of its host. Messages are msgpack arrays: fields are positional,
+for each of its ``n`` sequences, or the loss of its host (``EngineLost``, or the end of the connection), after which the
+stub submits what is unfinished again, under another id. Messages are msgpack arrays: fields are positional,
 so new ones are appended with a default and anything else raises ``VERSION``.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-VERSION = 2
+VERSION = 3
 
 FINISH_REASONS = ("stop", "length", "abort", "error", "repetition", "tool_calls")
 """vLLM's names for the integers of ``vllm.v1.engine.FinishReason``; a test compares the two. The last one is what the
@@ -34,16 +35,26 @@ class Hello(_Message, frozen=True):
     address: str
 
 
+class Delivered(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The output tokens of one sequence that a stub has had from an engine that is lost. ``steps`` are the numbers of
+    tokens that came together; only a chat's parser wants to know them."""
+
+    token_ids: list[int]
+    steps: list[int] = []
+
+
 class Submit(_Message, frozen=True):
     """One request. Exactly one of ``prompt``, ``prompt_token_ids``, ``chat`` and ``embed`` is set.
 
     ``id`` is unique within the stub; ``request_id`` is the client's own and goes into vLLM's id. ``sampling`` holds
-    fields of vLLM's ``SamplingParams`` by name. ``deadline_s`` counts from arrival at the host. ``resume_from`` are
-    output tokens already delivered by another engine: they are appended to the prompt and never sent again.
-    ``images`` are base64 as the client sent them, for a ``prompt``. ``chat`` holds fields of vLLM's
-    ``ChatCompletionRequest`` by name; those of them that have no input of their own come in ``sampling``. ``embed`` is
-    {"input": text or token ids, "pooling_params": fields of vLLM's ``PoolingParams``}. ``logprobs``: deltas carry
-    logprobs and their sum.
+    fields of vLLM's ``SamplingParams`` by name. ``deadline_s`` counts from arrival at the host. ``resume_from`` makes
+    it go on where a lost engine has left it: for each of its ``n`` sequences the tokens that were delivered, which are
+    not sent again, or None where it has been finished. ``images`` are base64 as the client sent them, for a ``prompt``.
+    ``chat`` holds fields of vLLM's ``ChatCompletionRequest`` by name; those that have no input of their own come in
+    ``sampling``. ``embed`` is {"input": text or token ids, "pooling_params": fields of vLLM's ``PoolingParams``}.
+    ``logprobs``: deltas carry logprobs and their sum. ``client`` is who asks, as far as the client says: an overloaded
+    host is fair to them. ``refused`` counts the requests that the stub has refused by itself since its last message of
+    this kind, as ``Rejected.holds_s`` lets it. ``trace`` is W3C's trace context by header, where the server traces.
     """
 
     id: int
@@ -55,11 +66,14 @@ class Submit(_Message, frozen=True):
     priority: int = 0
     deadline_s: float | None = None
     replica: int | None = None
-    resume_from: list[int] = []
+    resume_from: list[Delivered | None] = []
     images: list[str] = []
     chat: dict[str, Any] | None = None
     embed: dict[str, Any] | None = None
     logprobs: bool = False
+    client: str = ""
+    refused: int = 0
+    trace: dict[str, str] = {}
 
 
 class Abort(_Message, frozen=True):
@@ -94,14 +108,20 @@ class Accepted(_Message, frozen=True):
 
 
 class Rejected(_Message, frozen=True):
-    """The request never reached the engine, or was taken back from it. ``code`` is one of ``REJECTION_CODES``."""
+    """The request never reached the engine, or was taken back from it. ``code`` is one of ``REJECTION_CODES``.
+    ``retry_after_s`` is set where the same request is worth another try. After "expelled" no other engine is tried. For
+    ``holds_s`` from now on every request of the same client that is no more urgent would be told the same."""
 
     id: int
     code: str
     message: str
+    retry_after_s: float | None = None
+    holds_s: float = 0.0
 
 
-REJECTION_CODES = ("invalid", "unsupported", "not_found", "unavailable", "deadline", "internal")
+REJECTION_CODES = (
+    *("invalid", "unsupported", "not_found", "unavailable", "expelled", "deadline", "internal", "overloaded"),
+)
 
 
 class Logprob(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -159,6 +179,7 @@ class EngineReady(_Message, frozen=True):
 
     ``epoch`` grows with every engine that was started. ``relay_address`` is where the host listens, so that a stub
     with several hosts knows which one speaks. ``tokenizer_path`` is a ``tokenizer.json`` equal to the one vLLM uses.
+    Engines of equal ``fingerprint`` serve the same model with the same tokens: one can go on where the other was lost.
     """
 
     version: int
@@ -168,10 +189,11 @@ class EngineReady(_Message, frozen=True):
     max_model_len: int
     replicas: int
     tokenizer_path: str
+    fingerprint: str = ""
 
 
 class EngineLost(_Message, frozen=True):
-    """Every request in flight on this host has failed; ``EngineReady`` follows when there is an engine again."""
+    """No more comes of the requests in flight on this host; ``EngineReady`` follows when there is an engine again."""
 
     epoch: int
     reason: str

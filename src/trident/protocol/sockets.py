@@ -17,6 +17,9 @@ MAX_PATH_BYTES = 100
 
 QUEUE_MESSAGES = 100_000
 
+FAREWELL = "farewell"
+"""A file beside the stubs' sockets, once the server stops: there will be no other engine."""
+
 T = TypeVar("T")
 
 

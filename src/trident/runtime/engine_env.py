@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from trident.errors import EnvironmentBroken
 from trident.runtime import checks, hardware, pins
 from trident.runtime.pins import Build
 from trident.runtime.progress import Report
@@ -61,8 +62,13 @@ def engines_dir(data_dir: Path) -> Path:
     return data_dir / "engines"
 
 
-def env_path(build: Build, python_version: str, data_dir: Path) -> Path:
-    return engines_dir(data_dir) / f"vllm-{pins.VLLM_VERSION}-{build}-py{python_version}"
+def env_path(build: Build, python_version: str, data_dir: Path, version: str = pins.VLLM_VERSION) -> Path:
+    return engines_dir(data_dir) / f"vllm-{version}-{build}-py{python_version}"
+
+
+def choice_path(build: Build, data_dir: Path) -> Path:
+    """A link to the environment of ``build`` that the user has chosen; without one it is that of the pins."""
+    return engines_dir(data_dir) / f"chosen-{build}"
 
 
 def chosen_build(build: BuildChoice) -> Build:
@@ -78,8 +84,11 @@ def chosen_build(build: BuildChoice) -> Build:
 
 
 def engine_env(build: BuildChoice, data_dir: Path) -> EngineEnv | None:
-    """The installed and complete environment of ``build``, or None."""
+    """The environment of ``build`` to be used: the one that was chosen, else one that is complete and of this Trident's
+    pins, or None. Raises EnvironmentBroken when the chosen one is not complete."""
     wanted = chosen_build(build)
+    if (choice := choice_path(wanted, data_dir)).is_symlink():
+        return _chosen(choice, wanted)
     digest = pins.pins_digest(wanted)
     prefix = env_path(wanted, "", data_dir).name
     for folder in sorted(engines_dir(data_dir).glob(f"{prefix}*"), reverse=True):
@@ -88,16 +97,51 @@ def engine_env(build: BuildChoice, data_dir: Path) -> EngineEnv | None:
     return None
 
 
-def _complete(folder: Path, build: Build, digest: str) -> EngineEnv | None:
+def _chosen(choice: Path, build: Build) -> EngineEnv:
+    folder = choice.parent / choice.readlink()
+    if found := complete(folder, build):
+        return found
+    why = why_incomplete(folder) if folder.is_dir() else "gone"
+    raise EnvironmentBroken(
+        f"The engine environment {folder.name}, which was chosen, cannot be used",
+        f"it is {why}" if why == "gone" else f"it is there, but {why}",
+        "trident engine use default, or another of trident engine list",
+    )
+
+
+def complete(folder: Path, build: Build) -> EngineEnv | None:
+    """The environment in ``folder`` if it is complete, whatever pins it was made from."""
+    return _complete(folder, build, None)
+
+
+def _complete(folder: Path, build: Build, digest: str | None) -> EngineEnv | None:
     try:
         stamp = json.loads((folder / STAMP_NAME).read_bytes())
     except (OSError, ValueError):
         return None
     python, arguments = folder / "bin" / "python", folder / ARGUMENTS_NAME
-    whole = isinstance(stamp, dict) and stamp.get("format") == STAMP_FORMAT and stamp.get("pins_sha256") == digest
+    whole = isinstance(stamp, dict) and (stamp.get("format"), stamp.get("build")) == (STAMP_FORMAT, build)
+    whole = whole and digest in (None, stamp.get("pins_sha256"))
     if not (whole and python.exists() and arguments.exists()):
         return None
     return EngineEnv(folder, build, str(stamp["vllm_version"]), python, arguments)
+
+
+def why_incomplete(folder: Path) -> str:
+    """What an environment lacks that is not taken for complete; completes "it is there, but …"."""
+    try:
+        stamp = json.loads((folder / STAMP_NAME).read_bytes())
+    except FileNotFoundError:
+        return "incomplete: its installation did not end"
+    except (OSError, ValueError) as error:
+        return f"incomplete: {STAMP_NAME} cannot be read ({error})"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        return f"its Python is gone: {python} leads to {os.path.realpath(python)}"
+    if not (folder / ARGUMENTS_NAME).exists():
+        return f"incomplete: {ARGUMENTS_NAME} is missing"
+    made_by = f" (for vLLM {stamp['vllm_version']})" if isinstance(stamp, dict) and "vllm_version" in stamp else ""
+    return f"made by another version of Trident{made_by}"
 
 
 def install(build: BuildChoice, data_dir: Path, report: Report) -> EngineEnv:

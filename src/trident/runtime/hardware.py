@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from trident.runtime import nvml
 
 # Present exactly when the kernel driver is loaded; looked at first because loading NVML is slow where it is not.
 DRIVER_MARKS = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
@@ -40,47 +43,18 @@ def detect() -> Hardware:
         return Hardware(cores, memory_bytes, gpu_problem="no NVIDIA driver is loaded")
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return Hardware(cores, memory_bytes, gpu_problem="CUDA_VISIBLE_DEVICES hides every GPU")
-    return _with_gpus(cores, memory_bytes)
+    driver = nvml.ask(_gpu)
+    return Hardware(cores, memory_bytes, driver.gpus, driver.driver_version, driver.cuda_version, driver.problem)
 
 
-def _with_gpus(cores: int, memory_bytes: int) -> Hardware:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return Hardware(cores, memory_bytes, gpu_problem=f"NVML does not answer: {error}")
-    try:
-        gpus = tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
-        cuda = int(pynvml.nvmlSystemGetCudaDriverVersion())
-        return Hardware(
-            cpu_cores=cores,
-            memory_bytes=memory_bytes,
-            gpus=gpus,
-            driver_version=_text(pynvml.nvmlSystemGetDriverVersion()),
-            cuda_version=(cuda // 1000, cuda % 1000 // 10),
-            gpu_problem="" if gpus else "the NVIDIA driver reports no GPU",
-        )
-    except pynvml.NVMLError as error:
-        return Hardware(cores, memory_bytes, gpu_problem=f"NVML fails: {error}")
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu(index: int) -> Gpu:
-    import pynvml
-
+def _gpu(pynvml: Any, index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
     try:
         memory_bytes = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
     except pynvml.NVMLError_NotSupported:  # GPUs that share the host's memory have none of their own
         memory_bytes = _memory_bytes()
-    return Gpu(index, _text(pynvml.nvmlDeviceGetName(handle)), memory_bytes, (int(major), int(minor)))
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return Gpu(index, nvml.text(pynvml.nvmlDeviceGetName(handle)), memory_bytes, (int(major), int(minor)))
 
 
 def _memory_bytes() -> int:

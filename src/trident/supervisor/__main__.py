@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from trident.errors import TridentError
-from trident.supervisor import launch
+from trident.supervisor import launch, open_files
 from trident.supervisor.plan import RealPlanner
 from trident.supervisor.server import Server
 from trident.supervisor.state import ServerState
@@ -15,6 +15,7 @@ from trident.supervisor.state import ServerState
 
 def main() -> int:
     """The exit code: 0 after a stop that was asked for, else the error's."""
+    open_files.allow_many()
     try:
         config, model = launch.load(Path(sys.argv[1]))
         asyncio.run(Server(config, RealPlanner(config, model), _nobody_watches).run())

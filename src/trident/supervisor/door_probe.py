@@ -25,6 +25,7 @@ class DoorProbe:
     def __init__(self, argv: Sequence[str] = (sys.executable, *MODULE)) -> None:
         self._argv = argv
         self._process: asyncio.subprocess.Process | None = None
+        self._one_by_one = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Starts the process, which waits; does nothing when it waits already."""
@@ -38,14 +39,16 @@ class DoorProbe:
             )
 
     async def run(self, doors: Doors, on_answer: Callable[[Answer], None]) -> None:
-        """Raises EngineStartFailed for the first door that does not answer in time."""
-        await self.prepare()
-        try:
-            await asyncio.wait_for(self._converse(doors, on_answer), doors.timeout_s + EXTRA_TIME_S)
-        except asyncio.TimeoutError:
-            raise _failed(f"no answer within {doors.timeout_s:g} s") from None
-        finally:
-            await self.close()
+        """Raises EngineStartFailed for the first door that does not answer in time. Who comes while another's round is
+        under way has his own after it."""
+        async with self._one_by_one:
+            await self.prepare()
+            try:
+                await asyncio.wait_for(self._converse(doors, on_answer), doors.timeout_s + EXTRA_TIME_S)
+            except asyncio.TimeoutError:
+                raise _failed(f"no answer within {doors.timeout_s:g} s") from None
+            finally:
+                await self.close()
 
     async def _converse(self, doors: Doors, on_answer: Callable[[Answer], None]) -> None:
         process = self._process
@@ -84,8 +87,7 @@ def doors_of(
 ) -> Doors:
     """The doors of a configured server; ``tasks`` are vLLM's names for what its model does, ``kept`` the same of models
     in repositories."""
-    listen = config.listen
-    api_key = config.openai.get("api_key")
+    listen, places = config.listen, config.places
     return Doors(
         host=listen.local_host,
         http_port=listen.http_port,
@@ -93,11 +95,13 @@ def doors_of(
         openai_port=listen.openai_port,
         generate_name=config.contracts.generate_name,
         recipe_name=config.contracts.recipe_name,
-        api_key=str(api_key[0] if isinstance(api_key, list) else api_key) if api_key else None,
         timeout_s=timeout_s,
         tasks=tuple(tasks) if config.model is not None else None,
         kept={model: tuple(of_model) for model, of_model in (kept or {}).items()},
         unloaded=tuple(unloaded),
+        http_socket=places.http.socket,
+        grpc_socket=places.grpc_socket,
+        openai_socket=places.openai.socket,
     )
 
 

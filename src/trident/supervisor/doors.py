@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from trident.supervisor import unix_http
+
 # A cold engine of the CPU build dies of a prefill of 3 tokens (facts-engine §7), so the prompt has some length.
 PROMPT = "Trident asks through each of its doors once before it calls itself ready: what is the capital of France?"
 MAX_TOKENS = 4
@@ -26,7 +28,8 @@ _EMBEDDING = json.dumps({"input": PROMPT})
 
 class Doors(msgspec.Struct, frozen=True, kw_only=True):
     """Where to knock, and what the models do there, in vLLM's words: MODEL (``tasks``, None without one) and the models
-    of the user's repositories (``kept``). Doors of models that are ``unloaded`` are left alone."""
+    of the user's repositories (``kept``). Doors of models that are ``unloaded`` are left alone. Behind a gateway the
+    servers are asked themselves, at their unix sockets."""
 
     host: str
     http_port: int
@@ -34,11 +37,13 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     openai_port: int
     generate_name: str
     recipe_name: str
-    api_key: str | None
     timeout_s: float
     tasks: tuple[str, ...] | None = ("generate",)
     kept: dict[str, tuple[str, ...]] = {}
     unloaded: tuple[str, ...] = ()
+    http_socket: str | None = None
+    grpc_socket: str | None = None
+    openai_socket: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +212,8 @@ def _grpc_stream(doors: Doors, inputs: dict[str, str]) -> str:
     # gRPC would send even 127.0.0.1 through a proxy of the environment.
     no_proxy = [("grpc.enable_http_proxy", 0)]
     host = f"[{doors.host}]" if ":" in doors.host else doors.host
-    client = grpc.InferenceServerClient(f"{host}:{doors.grpc_port}", channel_args=no_proxy)
+    where = f"unix:{doors.grpc_socket}" if doors.grpc_socket else f"{host}:{doors.grpc_port}"
+    client = grpc.InferenceServerClient(where, channel_args=no_proxy)
     try:
         client.start_stream(lambda result, error: answers.put((result, error)), stream_timeout=doors.timeout_s)
         tensors = [bytes_input(name, text) for name, text in inputs.items()]
@@ -236,16 +242,14 @@ def _post(doors: Doors, port: int, path: str, body: dict[str, Any]) -> str:
 
 
 def _request(doors: Doors, port: int, method: str, path: str, body: str | None) -> str:
-    connection = http.client.HTTPConnection(doors.host, port, timeout=doors.timeout_s)
-    headers = {"Content-Type": "application/json"}
-    if doors.api_key and port == doors.openai_port:
-        headers["Authorization"] = f"Bearer {doors.api_key}"
+    unix_socket = doors.openai_socket if port == doors.openai_port else doors.http_socket
+    asked = unix_http.connection(doors.host, port, unix_socket, doors.timeout_s)
     try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
+        asked.request(method, path, body, {"Content-Type": "application/json"})
+        response = asked.getresponse()
         text = response.read().decode("utf-8", "replace")
     finally:
-        connection.close()
+        asked.close()
     if response.status != 200:
         raise WrongAnswer(f"HTTP {response.status}: {text[:300]}")
     return text

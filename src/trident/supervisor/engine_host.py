@@ -9,7 +9,7 @@ from trident import engine_command
 from trident.config.models import Config
 from trident.protocol.spec import HostSpec
 from trident.runtime.engine_env import EngineEnv
-from trident.supervisor.child import Command
+from trident.supervisor.command import Command
 from trident.supervisor.state import EngineCounts
 
 
@@ -18,6 +18,7 @@ def command(
 ) -> Command:
     """How the host is run; writes its specification into the configuration's run directory. ``model`` and ``version``
     are Triton's; a model of several contracts is shown under one of them."""
+    openai = config.places.openai.local
     spec_path = config.run_dir / "engine-host.json"
     spec.save(spec_path)
     return Command(
@@ -25,12 +26,13 @@ def command(
         argv=engine_command.argv(env, spec_path),
         env=engine_command.environment(config, env),
         log_path=log_path,
+        takes_orders=True,
         counts=EngineCounts(
             folder=os.fspath(engine_command.counts_dir(config)),
             served_name=spec.served_name,
             model=model,
             version=version,
-            openai_host=config.listen.local_host,
-            openai_port=config.listen.openai_port,
+            openai_host=openai.host,
+            openai_port=openai.port,
         ),
     )

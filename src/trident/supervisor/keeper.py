@@ -16,6 +16,7 @@ from trident.config.models import Config
 from trident.errors import ConfigurationError, TridentError
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
 from trident.supervisor import kept_engine, ports
+from trident.supervisor.child import Child
 from trident.supervisor.kept_engine import KeptEngine, Order
 from trident.supervisor.state import OPENAI_OF, ChildState
 
@@ -60,6 +61,21 @@ class Keeper:
         return [state for engine in self.engines for state in engine.states]
 
     @property
+    def drainable(self) -> list[Child]:
+        """Those that can be drained."""
+        return [host for engine in self.engines for host in engine.drainable]
+
+    @property
+    def models(self) -> set[str]:
+        """Triton's names of what they serve."""
+        return {model for engine in self.engines for model in engine.models}
+
+    @property
+    def hosts(self) -> list[Child]:
+        """The same as children."""
+        return [host for engine in self.engines for host in engine.hosts]
+
+    @property
     def tasks(self) -> dict[str, list[str]]:
         """What the models that engines are called after do, in vLLM's words."""
         return {
@@ -78,8 +94,8 @@ class Keeper:
     @property
     def urls(self) -> dict[str, str]:
         """OpenAI doors of the models by name."""
-        host = self._config.listen.url_host
-        return {f"{OPENAI_OF}{engine.label}": f"http://{host}:{engine.port}/v1" for engine in self.engines}
+        host, http = self._config.listen.url_host, self._config.url_scheme
+        return {f"{OPENAI_OF}{engine.label}": f"{http}://{host}:{engine.port}/v1" for engine in self.engines}
 
     @property
     def is_lost(self) -> bool:

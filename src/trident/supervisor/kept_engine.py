@@ -20,10 +20,12 @@ from trident.config.engine_arguments import EngineArguments
 from trident.config.models import Config
 from trident.errors import EnvironmentBroken, TridentError
 from trident.models.resolve import ResolvedModel, resolve
+from trident.protocol import tracing
 from trident.protocol.lease import Want
 from trident.protocol.spec import StubSpec
 from trident.runtime.engine_env import EngineEnv, engine_env
-from trident.supervisor import engine_host
+from trident.supervisor import engine_host, gateway
+from trident.supervisor.child import Child
 from trident.supervisor.group import Group
 from trident.supervisor.run_directory import RunDirectory
 from trident.supervisor.state import ChildState
@@ -113,8 +115,8 @@ class KeptEngine:
 
     @property
     def serves_stubs(self) -> bool:
-        """Ready, or so far in its start that stubs are served."""
-        return self._group is not None and all(member.child.serves_stubs for member in self._group.members)
+        """Ready, or so far in its start that stubs are served, whatever its OpenAI door's gateway does."""
+        return bool(self.hosts) and all(host.serves_stubs for host in self.hosts)
 
     @property
     def is_lost(self) -> bool:
@@ -125,6 +127,16 @@ class KeptEngine:
     def states(self) -> list[ChildState]:
         """For ``state.json``."""
         return [member.state for member in self._group.members] if self._group else []
+
+    @property
+    def drainable(self) -> list[Child]:
+        """It, when it can be drained."""
+        return self._group.drainable if self._group else []
+
+    @property
+    def hosts(self) -> list[Child]:
+        """The same as a child."""
+        return self._group.hosts if self._group else []
 
     @property
     def tasks(self) -> list[str]:
@@ -141,6 +153,8 @@ class KeptEngine:
             start_timeout_s=config.supervision.start_timeout_s,
             response_share=config.stubs.response_share or RESPONSE_SHARE[env.build],
             defaults={},
+            engine_patience_s=config.supervision.engine_patience_s,
+            is_traced=tracing.endpoint(self.order.asked.engine) is not None,
         )
 
     async def start(self) -> None:
@@ -162,7 +176,16 @@ class KeptEngine:
         )
         if order.asked.devices is not None:
             command = replace(command, env={**command.env, "CUDA_VISIBLE_DEVICES": order.asked.devices})
-        self._group = Group([command], self._config.supervision, self._on_change)
+        doors = [
+            gateway.command(
+                self._config,
+                ["OpenAI"],
+                name=f"gateway of {self.label}",
+                log_path=self._log_path.with_name(f"gateway-{self.label}.log"),
+            )
+            for _ in range(self._config.has_gateway)
+        ]
+        self._group = Group([*doors, command], self._config.supervision, self._on_change)
         log.info("engine %s: %s, OpenAI on port %d", self.label, order.model_path, self.port)
         await self._group.start()
         self._watching = asyncio.ensure_future(self._watch(self._group))

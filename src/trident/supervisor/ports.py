@@ -12,10 +12,17 @@ from trident.errors import ConfigurationError, PortBusy
 def probe(config: Config) -> None:
     """Raises PortBusy for the first port that somebody else has, ConfigurationError for one that nobody can have."""
     for door, port in config.ports.items():
-        _probe_one(config.listen.host, port, door)
+        probe_one(config.listen.host, port, door)
+    if config.monitor.monitor:
+        probe_monitor(config)
 
 
-def _probe_one(host: str, port: int, door: str) -> None:
+def probe_monitor(config: Config) -> None:
+    """The same for the monitor's port."""
+    probe_one(config.monitor_host, config.monitor.monitor_port, "Monitor")
+
+
+def probe_one(host: str, port: int, door: str) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -59,6 +66,7 @@ def door_flag(door: str) -> str:
         "KServe gRPC": "grpc-port",
         "Triton metrics": "metrics-port",
         "OpenAI": "openai-port",
+        "Monitor": "monitor-port",
     }[door]
 
 
@@ -90,7 +98,7 @@ def _command_name(pid: int) -> str:
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now."""
     try:
-        _probe_one(host, port, "OpenAI")
+        probe_one(host, port, "OpenAI")
     except (PortBusy, ConfigurationError):
         return False
     return True

@@ -33,6 +33,22 @@ class Process:
         found = _stat(self.pid)
         return found is not None and found == ("Z", self.started_ticks)
 
+    def is_stopped(self) -> bool:
+        """By a signal or a debugger; it goes on when it is told to."""
+        found = _stat(self.pid)
+        return found is not None and found[0] in "Tt" and found[1] == self.started_ticks
+
+    def name(self) -> str:
+        """Its own, which its zombie keeps; empty when it has gone."""
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{self.pid}/comm").read_text(encoding="ascii", errors="replace").rstrip() * self.exists()
+        return ""
+
+    def wait_status(self) -> int:
+        """How a zombie has ended, as ``os.wait`` would say it; 0 also when the kernel does not tell."""
+        fields = _fields(self.pid)
+        return int(fields[_EXIT_CODE]) if fields and fields[0] == "Z" else 0
+
     def kill(self) -> None:
         """Does nothing to another process that has got the pid since."""
         if self.is_running():
@@ -67,12 +83,21 @@ def children_of(pid: int, command: str, name: str) -> dict[str, Process]:
     return {f"{name} {number}": process for number, process in enumerate(found, start=1)}
 
 
+_STARTED, _EXIT_CODE = 19, 49
+"""Fields of ``/proc/PID/stat`` after the name. The kernel shows the exit code to the process's own user alone."""
+
+
 def _stat(pid: int) -> tuple[str, int] | None:
     """State and start time in clock ticks after boot."""
+    fields = _fields(pid)
+    return (fields[0], int(fields[_STARTED])) if fields else None
+
+
+def _fields(pid: int) -> list[str]:
+    """Empty when there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     # The name in parentheses may hold anything, so fields are counted from its end.
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[19])
+    return text.rpartition(")")[2].split()

@@ -1,18 +1,27 @@
-"""One HTTP request without a client library: the supervisor must stay small, and asks for little."""
+"""One HTTP request without a client library: the supervisor must stay small, and asks for little.
+
+``host`` may be ``unix:PATH``, as in ``config.places``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
+from trident.config.places import Place
+from trident.protocol.patience import within
 
-async def http_status(host: str, port: int, path: str, timeout_s: float = 2.0) -> int | None:
+
+async def http_status(
+    host: str, port: int, path: str, timeout_s: float = 2.0, tls: ssl.SSLContext | None = None
+) -> int | None:
     """The status code of a GET, or None when nobody answers in time."""
     try:
-        return await asyncio.wait_for(_status(host, port, path), timeout_s)
+        return await within(timeout_s, _status(host, port, path, tls))
     except (OSError, EOFError, ValueError, IndexError, asyncio.TimeoutError):
         return None
 
@@ -23,11 +32,11 @@ async def http_json(host: str, port: int, path: str, body: Any = None, timeout_s
     Raises OSError, EOFError or ValueError when nobody answers, breaks off or does not speak so, and
     asyncio.TimeoutError when it takes too long.
     """
-    return await asyncio.wait_for(_json(host, port, path, body), timeout_s)
+    return await within(timeout_s, _json(host, port, path, body))
 
 
-async def _status(host: str, port: int, path: str) -> int:
-    async with _asked(host, port, path, None) as reader:
+async def _status(host: str, port: int, path: str, tls: ssl.SSLContext | None) -> int:
+    async with _asked(host, port, path, None, tls) as reader:
         return await _status_code(reader)
 
 
@@ -49,12 +58,24 @@ async def _status_code(reader: asyncio.StreamReader) -> int:
     return int(words[1])
 
 
+async def _connected(
+    host: str, port: int, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    socket = Place(host, port).socket
+    if socket is not None:
+        return await asyncio.open_unix_connection(socket)
+    return await asyncio.open_connection(host, port, ssl=tls)
+
+
 @contextlib.asynccontextmanager
-async def _asked(host: str, port: int, path: str, body: Any) -> AsyncIterator[asyncio.StreamReader]:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _asked(
+    host: str, port: int, path: str, body: Any, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[asyncio.StreamReader]:
+    reader, writer = await _connected(host, port, tls)
     content = b"" if body is None else json.dumps(body).encode()
     method = "GET" if body is None else "POST"
-    head = f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n"
+    name = "localhost" if Place(host, port).socket else f"{host}:{port}"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {name}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n"
     try:
         writer.write(head.encode("ascii") + b"\r\n" + content)
         yield reader
@@ -67,7 +88,7 @@ async def _asked(host: str, port: int, path: str, body: Any) -> AsyncIterator[as
 async def accepts(host: str, port: int, timeout_s: float = 2.0) -> bool:
     """Somebody accepts TCP connections there."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), timeout_s)
+        _, writer = await within(timeout_s, asyncio.open_connection(host, port))
     except (OSError, asyncio.TimeoutError):
         return False
     writer.close()

@@ -16,7 +16,10 @@ from typing import TextIO
 import trident
 from trident.config.models import Config
 from trident.errors import AlreadyRunning, EnvironmentBroken
+from trident.protocol.sockets import FAREWELL
 from trident.supervisor import shared_memory, state
+
+CONFIG = "config.json"
 
 
 class RunDirectory:
@@ -47,7 +50,7 @@ class RunDirectory:
             self._make(self._metrics)
             self._rotate_logs()
             self._link_package()
-            self._write_config()
+            self.write_config(self._config)
         except OSError as error:
             self.release()
             raise unusable(self.path, error) from error
@@ -90,10 +93,21 @@ class RunDirectory:
         link.unlink(missing_ok=True)
         link.symlink_to(Path(trident.__file__).parent, target_is_directory=True)
 
-    def _write_config(self) -> None:
-        path = self.path / "config.json"
+    def say_farewell(self) -> None:
+        """Stubs that keep requests for the next engine learn that there will be none, and end them."""
+        with contextlib.suppress(OSError):
+            (self.sockets / FAREWELL).touch()
+
+    def write_config(self, config: Config) -> None:
+        """For everybody who wants to know what the server was told."""
+        path = self.path / CONFIG
         path.touch(mode=0o600)
-        path.write_text(self._config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def config_of(run_dir: Path) -> Config:
+    """What ``write_config`` wrote last. Raises OSError, ValueError."""
+    return Config.model_validate_json((run_dir / CONFIG).read_bytes())
 
 
 def check_free(config: Config) -> None:

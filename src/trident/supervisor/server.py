@@ -1,4 +1,4 @@
-"""One server: prepare → start → ready → watch → stop. The same in a terminal and detached."""
+"""One server: prepare → start → ready → watch → drain → stop. The same in a terminal and detached."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from trident.config.models import Config
-from trident.errors import EngineStartFailed, TridentError
-from trident.supervisor import log_file, ports, signals
+from trident.errors import ConfigurationError, EngineStartFailed, TridentError
+from trident.models.resolve import ResolvedModel
+from trident.protocol import orders
+from trident.supervisor import changes, control, drain, exchange, launch, log_file, ports, signals
+from trident.supervisor.absence import Absence
+from trident.supervisor.attendants import Attendants
+from trident.supervisor.control import Control, Say, Wanted
 from trident.supervisor.door_probe import doors_of
 from trident.supervisor.doors import Answer, asked_doors
 from trident.supervisor.group import Group
@@ -19,6 +25,7 @@ from trident.supervisor.keeper import Keeper
 from trident.supervisor.plan import Plan, Planner
 from trident.supervisor.processes import Process, identify
 from trident.supervisor.reach import http_json
+from trident.supervisor.reload import Reload, Way
 from trident.supervisor.run_directory import RunDirectory
 from trident.supervisor.state import DoorState, ErrorState, ServerPhase, ServerState
 
@@ -42,6 +49,8 @@ class Server:
         self._plan = Plan([])
         self._group: Group | None = None
         self._keeper: Keeper | None = None
+        self._absence: Absence | None = None
+        self._attendants: Attendants | None = None
         self._phase: ServerPhase = "starting"
         self._started = self._since = time.time()
         self._note = ""
@@ -52,6 +61,8 @@ class Server:
         self._force = asyncio.Event()
         self._change = asyncio.Event()
         self._is_clean = False
+        self._control = Control(self._obey)
+        self._reload: Reload | None = None
 
     async def run(self) -> None:
         """Serves until SIGINT, SIGTERM or SIGHUP; a second one forces. Raises TridentError when it cannot start, or
@@ -65,7 +76,7 @@ class Server:
                     self._is_clean = True
                 except TridentError as error:
                     log.error("%s", error)
-                    self._error = _error_state(error)
+                    self._error = ErrorState.of(error)
                     raise
                 finally:
                     await self._stop_all()
@@ -81,7 +92,15 @@ class Server:
                 self._config, self._directory.logs, self._changed, linger_s=LINGER_S, is_withdrawn=is_withdrawn
             )
             await self._keeper.listen(self._plan.keeper)
+        self._absence = Absence(self._plan, self._group, self._keeper)
+        if self._plan.exchange and self._plan.engine:
+            exchange.clear(self._config)
+            logs = self._directory.logs
+            self._reload = Reload(self._plan.engine, self._group, self._plan.exchange, logs, self._force)
+        await self._control.listen(self._directory.sockets / control.FILE_NAME)
+        self._attendants = Attendants(self._plan.attendants, self._config.supervision, self._changed)
         self._enter("starting")
+        self._attendants.start()
         if await self._unless_stopped(self._start(self._group)):
             await self._unless_stopped(self._watch(self._group))
 
@@ -127,8 +146,10 @@ class Server:
                 try:
                     await self._knock()
                 except EngineStartFailed as error:
-                    self._note = f"{error.what}: {error.why}"
-                    self._changed()
+                    self._say(f"{error.what}: {error.why}")
+                    await asyncio.sleep(DOOR_RETRY_S)
+                except Exception:  # nobody else would see it, and the server stay degraded for ever
+                    log.exception("nobody can ask at the doors")
                     await asyncio.sleep(DOOR_RETRY_S)
                 else:
                     if self._is_whole(group):
@@ -152,9 +173,9 @@ class Server:
         """Models that a client has unloaded, so that nobody expects an answer of them."""
         if self._config.triton.model_control_mode != "explicit":
             return []
-        listen = self._config.listen
+        http = self._config.places.http.local
         try:
-            _, index = await http_json(listen.local_host, listen.http_port, "/v2/repository/index", {})
+            _, index = await http_json(http.host, http.port, "/v2/repository/index", {})
         except (OSError, EOFError, ValueError, asyncio.TimeoutError):
             return []  # the doors will say it
         return [model["name"] for model in index if model.get("reason") == "unloaded"]
@@ -179,14 +200,83 @@ class Server:
             stop.cancel()
             await asyncio.gather(task, stop, return_exceptions=True)
 
+    async def _obey(self, wanted: Wanted, say: Say) -> None:
+        """A reload: what will be done and why is said before anything is touched."""
+        config, model = launch.revived(wanted.told)
+        changes.check(self._config, config)
+        if self._reload is None or model is None or self._phase not in ("ready", "degraded"):
+            raise _cannot_reload(f"the server is {self._phase}")
+        if self._reload.is_under_way:
+            raise _cannot_reload("another reload is under way")
+        self._reload.is_under_way = True
+        try:
+            way = await asyncio.to_thread(self._reload.way, config, model, stops_first=wanted.stops_first)
+            for line in way.says:
+                say(line)
+            if not wanted.is_dry_run and way.kind != "nothing":
+                await self._carry_out(self._reload, way, config, model, say)
+        finally:
+            self._reload.is_under_way = False
+
+    async def _carry_out(self, reload: Reload, way: Way, config: Config, model: ResolvedModel, say: Say) -> None:
+        def say_everywhere(step: str) -> None:
+            log.info("reload: %s", step)
+            self._say(f"reload: {step}")
+            say(step)
+
+        try:
+            await reload.carry_out(way, config, model, say_everywhere)
+        finally:
+            self._say("")
+        self._config, self._plan = config, replace(self._plan, model=launch.described(model))
+        self._directory.write_config(config)
+        self._changed()
+        if way.kind == "side by side":
+            await self._knock()
+        elif way.kind == "stop first" and not await self._in_time(self._until(lambda: self._phase == "ready")):
+            raise EngineStartFailed("The server is not ready after the reload", self._note, "see trident status")
+
+    async def _in_time(self, work: Coroutine[Any, Any, None]) -> bool:
+        try:
+            await asyncio.wait_for(work, DOOR_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    async def _drain(self) -> None:
+        hosts = [*(self._group.drainable if self._group else ()), *(self._keeper.drainable if self._keeper else ())]
+        limit_s = self._config.supervision.drain_s
+        await drain.drain(hosts, orders.REFUSE, limit_s, self._force, on_wait=self._leave_service)
+
+    def _leave_service(self) -> None:
+        self._enter("draining")
+        limit_s = self._config.supervision.drain_s
+        self._say(f"what is in flight gets up to {limit_s:g} s to finish; a second signal (Ctrl-C) ends it at once")
+        if self._plan.shelf:
+            kept = self._keeper.models if self._keeper else ()
+            # Held, so that nothing brings them back: a stub that dies now, or an engine that hesitates.
+            self._plan.shelf.hold([*self._config.own_models, *kept], "the server stops")
+
+    def _say(self, note: str) -> None:
+        self._note = note
+        self._changed()
+
     async def _stop_all(self) -> None:
+        await self._control.close()
+        if self._is_clean:
+            await self._drain()
+        self._directory.say_farewell()
         self._enter("stopping")
         if self._plan.doors:
             await self._plan.doors.close()
+        if self._attendants:
+            await self._attendants.stop(self._force)
         if self._group:
             await self._group.stop(self._force)
         if self._keeper:
             await self._keeper.stop(self._force)
+        if self._reload:
+            self._reload.close()
         self._enter("stopped" if self._is_clean else "failed")
 
     def _take_signal(self, name: str) -> None:
@@ -207,25 +297,10 @@ class Server:
         except OSError as error:  # a full disk must not end a server that works, nor keep it from being stopped
             log.error("state.json cannot be written: %s", error)
         self._on_change(state)
-        self._tend_shelf()
+        if self._absence:
+            is_serving = self._phase in ("ready", "degraded") and not self._stop.is_set()
+            self._absence.tend(is_serving=is_serving)
         self._change.set()
-
-    def _tend_shelf(self) -> None:
-        """A model whose engine is lost leaves tritonserver, and comes back with the engine."""
-        shelf, group = self._plan.shelf, self._group
-        if shelf is None or group is None or self._phase not in ("ready", "degraded"):
-            return  # tritonserver starts with all, and their stubs wait
-        for member in group.members:
-            models = self._plan.models.get(member.command.name, ())
-            if member.child.serves_stubs:
-                shelf.restore(models)
-            else:
-                shelf.withdraw(models, member.child.phase)
-        for model, is_lost in (self._keeper.losses if self._keeper else {}).items():
-            if is_lost:
-                shelf.withdraw([model], "its engine is lost")
-            else:
-                shelf.restore([model])
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -244,11 +319,12 @@ class Server:
             since=self._since,
             note=self._note,
             children=[
-                *(member.state for member in (self._group.members if self._group else [])),
+                *(member.state for member in (self._group.shown if self._group else [])),
                 *(self._keeper.states if self._keeper else []),
+                *(self._attendants.states if self._attendants else []),
             ],
             doors=list(self._doors.values()),
-            urls=urls(self._config) | (self._keeper.urls if self._keeper else {}),
+            urls=urls(self._config) | (self._keeper.urls if self._keeper else {}) | self._plan.attendant_urls,
             model=self._plan.model,
             versions=self._plan.versions,
             error=self._error,
@@ -258,22 +334,15 @@ class Server:
 def urls(config: Config) -> dict[str, str]:
     """Where clients on this machine find each door."""
     listen = config.listen
-    host = listen.url_host
+    host, http = listen.url_host, config.url_scheme
     all_of_them = {
-        "KServe HTTP": f"http://{host}:{listen.http_port}",
+        "KServe HTTP": f"{http}://{host}:{listen.http_port}",
         "KServe gRPC": f"{host}:{listen.grpc_port}",
-        "Triton metrics": f"http://{host}:{listen.metrics_port}/metrics",
-        "OpenAI": f"http://{host}:{listen.openai_port}/v1",
+        "Triton metrics": f"{http}://{host}:{listen.metrics_port}/metrics",
+        "OpenAI": f"{http}://{host}:{listen.openai_port}/v1",
     }
     return {door: url for door, url in all_of_them.items() if door in config.ports}
 
 
-def _error_state(error: TridentError) -> ErrorState:
-    return ErrorState(
-        kind=type(error).__name__,
-        what=error.what,
-        why=error.why,
-        next_step=error.next_step,
-        exit_code=error.exit_code,
-        log_path=str(error.log_path) if error.log_path else None,
-    )
+def _cannot_reload(why: str) -> ConfigurationError:
+    return ConfigurationError("A reload is not possible now", why, "see trident status, and try again")

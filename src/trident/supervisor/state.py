@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from trident.errors import TridentError
 from trident.supervisor.processes import Process
 
 FILE_NAME = "state.json"
 OPENAI_OF = "OpenAI of "
 """Begins the name of the OpenAI door of a model of the user's repositories; its name follows."""
 
-ServerPhase = Literal["starting", "ready", "degraded", "stopping", "stopped", "failed"]
+ServerPhase = Literal["starting", "ready", "degraded", "draining", "stopping", "stopped", "failed"]
 
 
 class EngineCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,12 @@ class EngineCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChildState(msgspec.Struct, frozen=True, kw_only=True):
-    """One child. ``since`` is Unix time; ``parts`` are the child's own children by name."""
+    """One child. ``since`` is Unix time; ``parts`` are the child's own children by name.
+
+    ``restarts`` counts all, ``crash_loop`` those that count against ``max_restarts`` now; ``mended`` counts parts that
+    died and were replaced without a restart. ``last_death`` says how the last life ended, ``next_start`` when the next
+    one begins while it is waited for, in Unix time.
+    """
 
     name: str
     log_path: str
@@ -38,6 +44,10 @@ class ChildState(msgspec.Struct, frozen=True, kw_only=True):
     since: float
     is_ready: bool
     restarts: int
+    crash_loop: int = 0
+    mended: int = 0
+    last_death: str = ""
+    next_start: float | None = None
     parts: dict[str, Process] = {}
     facts: dict[str, Any] = {}
     counts: EngineCounts | None = None
@@ -61,6 +71,18 @@ class ErrorState(msgspec.Struct, frozen=True, kw_only=True):
     next_step: str
     exit_code: int
     log_path: str | None
+
+    @classmethod
+    def of(cls, error: TridentError) -> ErrorState:
+        """This one."""
+        return cls(
+            kind=type(error).__name__,
+            what=error.what,
+            why=error.why,
+            next_step=error.next_step,
+            exit_code=error.exit_code,
+            log_path=str(error.log_path) if error.log_path else None,
+        )
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,11 @@
 """Triton's Python stub processes, known by their command lines (python_backend 24.10):
 
-…/triton_python_backend_stub MODEL.PY SHARED_MEMORY SIZE GROWTH TRITON_PID …
+…/triton_python_backend_stub MODEL.PY SHARED_MEMORY SIZE GROWTH TRITON_PID FOLDER NUMBER INSTANCE …
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from trident.runtime.control_env import STUB_NAME
@@ -13,6 +14,9 @@ from trident.supervisor.processes import Process, identify
 from trident.triton.stub.parent_process import PARENT_PID
 
 _REGION = 2
+_INSTANCE = 8
+_UNNAMED_INSTANCE = re.compile(r"(.+)_\d+_\d+")
+"""MODEL_GROUP_NUMBER, unless its model's configuration names the group."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ def of(triton_pid: int) -> list[Stub]:
             if identity is not None:
                 found.append(Stub(identity, words[_REGION]))
     return found
+
+
+def model_of(stub: Process) -> str | None:
+    """The model that a stub serves; None when that cannot be told."""
+    import psutil
+
+    try:
+        words = psutil.Process(stub.pid).cmdline()
+    except psutil.Error:
+        return None
+    found = _UNNAMED_INSTANCE.fullmatch(words[_INSTANCE]) if len(words) > _INSTANCE else None
+    return found[1] if found else None
 
 
 class Leftovers:

@@ -7,9 +7,13 @@ import os
 from pathlib import Path
 
 from trident.config.models import Config
+from trident.config.places import Place
 from trident.protocol import lease
 from trident.runtime.control_env import TritonInstall
+from trident.triton import tracing
 
+EXIT_TIMEOUT_S = 2
+"""For the last answers to leave."""
 SHM_REGION_BYTES = 16 * 1024 * 1024
 
 
@@ -30,13 +34,18 @@ DEEPEN_STACK = (
 )
 _WITH_A_DEEP_STACK = ["/bin/sh", "-c", f'{DEEPEN_STACK}; exec "$0" "$@"']
 
+GRPC_KEEPALIVE = (
+    "--grpc-keepalive-time=10000",
+    "--grpc-keepalive-timeout=10000",
+    "--grpc-http2-max-pings-without-data=0",
+)
+"""Milliseconds. A client that is gone without a word (power, network, a stopped process) is given up after 20 s; Triton
+alone would hold its connection, its requests and their answers for two hours."""
 
-def argv(config: Config, install: TritonInstall, repository: Path, metrics_port: int) -> list[str]:
-    """The command line. tritonserver's metrics are for our own metrics server alone, at ``metrics_port``."""
-    listen = config.listen
-    # Triton's HTTP library and gRPC each have their own way to write an IPv6 address.
-    is_ipv6 = ":" in listen.host
-    http_host, grpc_host = (f"ipv6:{listen.host}", f"[{listen.host}]") if is_ipv6 else (listen.host, listen.host)
+
+def argv(config: Config, install: TritonInstall, repository: Path, metrics: Place) -> list[str]:
+    """The command line. tritonserver's metrics are for our own metrics server alone, at ``metrics``."""
+    http, grpc = config.places.http, config.places.grpc
     return [
         *_WITH_A_DEEP_STACK,
         os.fspath(install.server),
@@ -45,19 +54,64 @@ def argv(config: Config, install: TritonInstall, repository: Path, metrics_port:
         f"--backend-config=python,shm-region-prefix-name={shm_prefix(config)}",
         f"--backend-config=python,shm-default-byte-size={SHM_REGION_BYTES}",
         f"--backend-config=python,stub-timeout-seconds={int(config.supervision.start_timeout_s)}",
-        f"--http-address={http_host}",
-        f"--http-port={listen.http_port}",
-        f"--grpc-address={grpc_host}",
-        f"--grpc-port={listen.grpc_port}",
-        "--metrics-address=127.0.0.1",
-        f"--metrics-port={metrics_port}",
+        *_thread_pool(config),
+        # Triton's HTTP library and gRPC each have their own way to write an IPv6 address.
+        f"--http-address={f'ipv6:{http.host}' if _is_ipv6(http) else http.host}",
+        f"--http-port={http.port}",
+        f"--grpc-address={f'[{grpc.host}]' if _is_ipv6(grpc) else grpc.host}",
+        f"--grpc-port={grpc.port}",
+        f"--metrics-address={metrics.host}",
+        f"--metrics-port={metrics.port}",
+        *GRPC_KEEPALIVE,
+        *_closed(config),
+        *tracing.flags(config),
         *_model_control(config),
         # Both models wait for the same engine: one after the other they would wait twice.
         "--model-load-thread-count=4",
-        # Triton ends a model's stubs one after the other and sleeps a second for each.
-        f"--exit-timeout-secs={max(1, int(config.supervision.stop_timeout_s * 2 / 3))}",
+        f"--exit-timeout-secs={_exit_timeout_s(config)}",
         "--allow-gpu-metrics=false",
     ]
+
+
+OWN_POOL_THREADS = 2
+"""For each of our stubs, which sends one response after the other. Triton's own 32 take turns, so that each response
+wakes another one: with 2 a response takes a fifth less of tritonserver's CPU time (benchmarks/front_work.py, 2
+cores)."""
+
+
+def _thread_pool(config: Config) -> list[str]:
+    """The user's own models may call others from theirs, and wait for them on these threads."""
+    return [] if config.triton.model_repository else [f"--backend-config=python,thread-pool-size={OWN_POOL_THREADS}"]
+
+
+def _exit_timeout_s(config: Config) -> int:
+    """tritonserver waits so long for clients, those among them that only keep a connection open, and for its stubs,
+    which it ends one after the other, sleeping a second for each.
+
+    The engines are drained by then. What the user's own models still do is known to nobody else.
+    """
+    supervision = config.supervision
+    longest_s = max(EXIT_TIMEOUT_S, supervision.drain_s if config.triton.model_repository else 0)
+    return max(1, int(min(longest_s, supervision.stop_timeout_s * 2 / 3)))
+
+
+CLOSED = "none: this server keeps it closed"
+"""The name of the header that would open a closed API; refusals tell it. No client can send it: a colon ends a field's
+name in HTTP, and gRPC takes neither it nor the line end that would be the value."""
+
+
+def _closed(config: Config) -> list[str]:
+    """With trace and logging settings a client could fill the disk or hide its traces; in shared memory tritonserver
+    would read and write what it is told to."""
+    apis = [api for api in ("shared-memory", "trace", "logging") if api not in config.security.open_apis]
+    if not apis:
+        return []
+    rule = f"{','.join(apis)}:{CLOSED}=\n"
+    return [f"--http-restricted-api={rule}", f"--grpc-restricted-protocol={rule}"]
+
+
+def _is_ipv6(place: Place) -> bool:
+    return place.socket is None and ":" in place.host
 
 
 def _model_control(config: Config) -> list[str]:
@@ -65,7 +119,7 @@ def _model_control(config: Config) -> list[str]:
     # Our own configurations are complete; asking the stubs would start each of them once more.
     flags = [] if triton.model_repository else ["--disable-auto-complete-config"]
     if triton.model_control_mode == "none":
-        # Clients can neither load nor unload; the supervisor takes models out of the folder (see ``supervisor.shelf``).
+        # Clients can neither load nor unload; the supervisor takes models out (``supervisor.folder_shelf``).
         return [*flags, "--model-control-mode=poll", "--repository-poll-secs=1"]
     names = [*config.own_models, *triton.load_model] if triton.load_model else ["*"]
     return [*flags, "--model-control-mode=explicit", *(f"--load-model={name}" for name in names)]

@@ -12,12 +12,13 @@ import msgspec
 
 from trident.config.models import Config
 from trident.protocol.spec import SPEC_PARAMETER, StubSpec
-from trident.triton import shadow
+from trident.triton import shadow, tracing
 from trident.triton.own_models import OwnModel, configuration, own_models
 
 RESPONSE_SHARE = {"cpu": 0.4, "cuda": 1.0}
 """By engine build: a CPU engine needs the cores that responses would take (measured, see docs/architecture.md)."""
 
+CONFIGURATION = "config.pbtxt"
 _MODEL = """\
 \"\"\"Trident's stub; what it does is in that module.\"\"\"
 
@@ -41,23 +42,33 @@ def write(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> P
     return repository
 
 
+def configurations(config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> dict[str, str]:
+    """The ``config.pbtxt`` of each of our models, for these engine hosts."""
+    return {model.name: _configuration(config, model, relays, build) for model in own_models(config)}
+
+
 def _write_own(repository: Path, config: Config, relays: list[str], build: Literal["cpu", "cuda"]) -> None:
+    for model in own_models(config):
+        _write_model(repository, model, _configuration(config, model, relays, build))
+
+
+def _configuration(config: Config, model: OwnModel, relays: list[str], build: Literal["cpu", "cuda"]) -> str:
     stub = StubSpec(
         relays=relays,
         sockets_dir=os.fspath(config.sockets_dir),
         start_timeout_s=config.supervision.start_timeout_s,
         response_share=config.stubs.response_share or RESPONSE_SHARE[build],
-        defaults={},
+        defaults=model.defaults,
+        engine_patience_s=config.supervision.engine_patience_s,
+        is_traced=tracing.is_traced(config),
     )
-    for model in own_models(config):
-        _write_model(repository, model, msgspec.structs.replace(stub, defaults=model.defaults))
+    return configuration(model, {SPEC_PARAMETER: msgspec.json.encode(stub).decode()})
 
 
-def _write_model(repository: Path, model: OwnModel, stub: StubSpec) -> None:
+def _write_model(repository: Path, model: OwnModel, text: str) -> None:
     version = repository / model.name / "1"
     version.mkdir(parents=True)
-    text = configuration(model, {SPEC_PARAMETER: msgspec.json.encode(stub).decode()})
-    (repository / model.name / "config.pbtxt").write_text(text, encoding="utf-8")
+    (repository / model.name / CONFIGURATION).write_text(text, encoding="utf-8")
     module = version / "model.py"
     module.write_text(_MODEL.format(module=model.contract.module), encoding="utf-8")
     # The stub would do it, and a tritonserver that polls would take the younger folder for another model.

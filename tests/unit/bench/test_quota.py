@@ -28,6 +28,11 @@ def test_count_after_the_warmup() -> None:
     assert reasons == ["requests"]
 
 
+def test_request_just_before_the_start_counts_where_nothing_warms_up() -> None:
+    made, _ = quota(Load(kind="closed", concurrency=1, warmup_requests=0), StopRules(num_requests=1))
+    assert [made.take(-1), made.take(0)] == ["measured", None]
+
+
 def test_duration_begins_with_the_first_that_counts() -> None:
     made, reasons = quota(Load(kind="closed", concurrency=1, warmup_s=2.0), StopRules(duration_s=3.0))
     assert made.take(1 * S) == "warmup"

@@ -62,7 +62,7 @@ class ChatServer(ThreadingHTTPServer):
             urls={"KServe HTTP": self.url, "OpenAI": f"{self.url}/v1"},
             model={"name": "tiny"},
         ).save(run_dir)
-        config = Config.model_validate({"name": run_dir.name, "openai": {"api_key": "secret"}})
+        config = Config.model_validate({"name": run_dir.name})
         (run_dir / "config.json").write_text(config.model_dump_json())
 
 

@@ -54,7 +54,8 @@ def chat(stdin: str, *arguments: str) -> Done:
     return Done(result.stdout, error)
 
 
-def test_script_prints_answers_only(server: ChatServer) -> None:
+def test_script_prints_answers_only(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
     done = chat("Capital of France?\n\nAnd now?\n")
     assert done == Done(f"{ANSWER}\n{ANSWER}\n", None)
     assert server.paths == ["/v1/chat/completions"] * 2

@@ -70,7 +70,7 @@ def test_busy_port_ends_with_3_at_once() -> None:
     assert what == f"Port {port} for KServe HTTP is busy"
     assert why.startswith(f"  why:  it is held by process {os.getpid()} (")
     assert next_step == "  next: stop that, or choose another: --http-port N"
-    assert took_s < 2
+    assert took_s < 10  # of which a busy machine may take most; an engine takes longer to start
 
 
 def test_bad_setting_is_told_as_in_the_file() -> None:

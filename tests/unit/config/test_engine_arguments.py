@@ -8,6 +8,7 @@ import pytest
 
 from trident.config import load
 from trident.config.engine_arguments import EngineArguments, Given
+from trident.config.old_arguments import REMOVED
 from trident.errors import ConfigurationError, EnvironmentBroken
 
 
@@ -17,7 +18,7 @@ def entry(kind: str, default: Any = None, choices: list[Any] | None = None) -> d
 
 # As vLLM 0.32.0 writes them.
 DUMP = {
-    "versions": {"vllm": "0.32.0"},
+    "versions": {"vllm": "0.32.0", "torch": "2.13.0+cpu", "cuda": None},
     "engine": {
         "model": entry("str", "x"),
         "max_model_len": entry("int"),
@@ -25,6 +26,8 @@ DUMP = {
         "enforce_eager": entry("bool", False),
         "enable_prefix_caching": entry("bool | None"),
         "gpu_memory_utilization": entry("float", 0.9),
+        "kv_offloading_size": entry("float | None"),
+        "cpu_offload_gb": entry("float", 0),
         "dtype": entry("Literal['auto', 'half']", "auto", ["auto", "half"]),
         "revision": entry("str | None"),
         "block_size": entry("Literal[16, 32]", 16, [16, 32]),
@@ -103,8 +106,9 @@ def test_word_after_a_flag_is_given_back(arguments: EngineArguments) -> None:
             "4",
             [
                 "--swap-space is no argument of this vLLM any more",
-                "  why:  vLLM swaps no more; what replaces it is KV offloading: --kv-offloading-size GIB",
-                "  next: change or remove it",
+                "  why:  it was GiB of the machine's memory for the KV cache of preempted requests; since V1 vLLM "
+                "computes that anew",
+                "  next: --kv-offloading-size GIB keeps KV cache beside the GPU's memory; on a CPU leave it out",
             ],
         ),
         (
@@ -147,10 +151,21 @@ def test_wrong_argument_is_explained(arguments: EngineArguments, name: str, text
     assert caught.value.lines() == lines
 
 
-@pytest.mark.parametrize("old", ["swap_space", "use_v2_block_manager", "num_scheduler_steps", "device"])
+@pytest.mark.parametrize("old", REMOVED)
 def test_argument_of_an_older_vllm_is_explained(arguments: EngineArguments, old: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"engine.{old} is no argument of this vLLM any more"):
+    with pytest.raises(ConfigurationError, match=f"engine.{old} is no argument of this vLLM any more") as caught:
         arguments.check({"engine": {old: 1}})
+    assert (caught.value.why, caught.value.next_step) == REMOVED[old]
+
+
+@pytest.mark.parametrize("name", ["kv_offloading_size", "cpu_offload_gb"])
+def test_argument_for_gpus_is_refused_by_the_cpu_build(arguments: EngineArguments, name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"engine.{name} says nothing to vLLM's CPU build"):
+        arguments.check({"engine": {name: 4}})
+    assert arguments.check({"engine": {name: 0}}) == {"engine": {name: 0}}
+    dump = tmp_path / "cuda.json"
+    dump.write_text(json.dumps({**DUMP, "versions": {"vllm": "0.32.0", "torch": "2.13.0", "cuda": "13.0"}}))
+    assert EngineArguments.read(dump).check({"engine": {name: 4}}) == {"engine": {name: 4}}
 
 
 @pytest.mark.parametrize(

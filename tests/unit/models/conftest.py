@@ -9,14 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hub_server import HubServer
+from hub_server import HubServer, safetensors
 
 from trident.models.progress import without_bars
-
-
-def safetensors(payload_bytes: int = 400_000) -> bytes:
-    header = json.dumps({"w": {"dtype": "U8", "shape": [payload_bytes], "data_offsets": [0, payload_bytes]}}).encode()
-    return len(header).to_bytes(8, "little") + header + bytes(payload_bytes)
 
 
 @pytest.fixture

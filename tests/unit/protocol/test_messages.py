@@ -6,6 +6,7 @@ import pytest
 from trident.protocol.messages import (
     Abort,
     Accepted,
+    Delivered,
     Delta,
     EngineLost,
     EngineReady,
@@ -22,13 +23,23 @@ from trident.protocol.sockets import Codec
 FROM_STUB = [
     Hello(1, 42, "generate_0_0", "ipc:///x"),
     Submit(id=7, request_id="r", prompt="你好", prompt_token_ids=None, sampling={"temperature": 0.0, "stop": ["a"]}),
-    Submit(id=8, request_id="", prompt=None, prompt_token_ids=[1, 2], sampling={}, resume_from=[3], replica=1),
+    Submit(
+        id=8,
+        request_id="",
+        prompt=None,
+        prompt_token_ids=[1, 2],
+        sampling={},
+        resume_from=[Delivered([3], [1]), None],
+        replica=1,
+    ),
+    Submit(id=9, request_id="", prompt="x", prompt_token_ids=None, sampling={}, client="ann"),
     Abort([1, 2]),
     Stopped(1, 0),
 ]
 FROM_HOST = [
     Accepted(1, [1, 2], 1, ["x"], False, 0, True, True, True),
     Rejected(1, "invalid", "temperature must be non-negative"),
+    Rejected(1, "overloaded", "9 requests wait; retry after 3 s", 3.0),
     Tokens([Delta(1, [5, 6]), Delta(2, [], 1, 3, "stop")]),
     EngineReady(1, 9, "ipc:///r", "demo", 2048, 1, "/t.json"),
     EngineLost(9, "gone"),

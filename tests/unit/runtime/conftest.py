@@ -24,7 +24,8 @@ case "$1 $2" in
     case "$*" in *"python$FAKE_ONLY_PYTHON"*) ;; *) echo "error: No solution found"; exit 1 ;; esac ;;
 "venv --no-project")
     mkdir -p "$last/bin"
-    printf '#!/bin/sh\ncp "%s" "$3"\n' "$FAKE_CALLS.json" > "$last/bin/python"
+    printf '#!/bin/sh\n[ "$1" = -c ] && { echo "$FAKE_UNFIT"; [ -z "$FAKE_UNFIT" ]; exit; }\ncp "%s" "$3"\n' \
+        "$FAKE_CALLS.json" > "$last/bin/python"
     [ -n "$FAKE_BAD_VLLM" ] && printf '#!/bin/sh\necho "ImportError: no vllm"; exit 1\n' > "$last/bin/python"
     chmod +x "$last/bin/python" ;;
 "pip install")

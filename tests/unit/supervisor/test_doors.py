@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
@@ -56,7 +57,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
         openai_port=port,
         generate_name="generate",
         recipe_name="qwen3_vllm",
-        api_key=None,
         timeout_s=5,
     )
     server.shutdown()
@@ -152,5 +152,15 @@ def test_probe_process_that_fails_is_explained() -> None:
     async def scenario() -> None:
         with pytest.raises(EngineStartFailed, match="ended with exit code 7"):
             await DoorProbe([sys.executable, "-c", "raise SystemExit(7)"]).run(DOORS, lambda _: None)
+
+    fakes.run(scenario())
+
+
+def test_two_who_ask_at_once_ask_one_after_the_other() -> None:
+    async def scenario() -> None:
+        probe = probe_that_says(Answer(name="KServe HTTP", seconds=0.1, why=""))
+        heard: list[Answer] = []
+        await asyncio.gather(probe.run(DOORS, heard.append), probe.run(DOORS, heard.append))
+        assert [answer.name for answer in heard] == ["KServe HTTP"] * 2
 
     fakes.run(scenario())

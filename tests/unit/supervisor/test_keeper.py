@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from trident.errors import ModelUnusable
 from trident.protocol.lease import GOODBYE, Answer, Granted, Refused, Want
 from trident.runtime.engine_env import EngineEnv
 from trident.supervisor import engine_host, kept_engine
-from trident.supervisor.child import Command
+from trident.supervisor.command import Command
 from trident.supervisor.keeper import Keeper
 from trident.supervisor.kept_engine import Order
 from trident.triton.vllm_model import VllmModel
@@ -39,7 +41,7 @@ def _small_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     def command(config: Config, spec: object, env: EngineEnv, *, name: str, log_path: Path, **_: str) -> Command:
         del spec, env
         body = fakes.CANNOT if config.engine["length"] == "impossible" else fakes.SERVES
-        return replace(fakes.command(log_path.parent, body, name), log_path=log_path)
+        return replace(fakes.command(log_path.parent, body, name), log_path=log_path, takes_orders=True)
 
     monkeypatch.setattr(kept_engine, "order", order)
     monkeypatch.setattr(engine_host, "command", command)
@@ -88,8 +90,8 @@ class Kept:
 
 
 @contextlib.asynccontextmanager
-async def keeping(tmp_path: Path, **more: Any) -> AsyncIterator[Kept]:
-    config = Config.model_validate({"supervision": {"stop_timeout_s": 5}})
+async def keeping(tmp_path: Path, *, has_gateway: bool = False, **more: Any) -> AsyncIterator[Kept]:
+    config = Config.model_validate({"supervision": {"stop_timeout_s": 5}, "security": {"gateway": has_gateway}})
     keeper = Keeper(config, tmp_path, lambda: None, **more)
     await keeper.listen(tmp_path / "keeper.sock")
     kept = Kept(keeper, tmp_path / "keeper.sock")
@@ -243,3 +245,17 @@ def test_files_of_engines_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     @scenario(tmp_path)
     async def _(kept: Kept) -> None:
         assert not folder.exists() and not sockets.exists() and kept.keeper.engines == []
+
+
+def test_engine_serves_triton_also_while_its_gateway_is_away(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(tmp_path, has_gateway=True) as kept:
+            stub = await kept.stub()
+            assert isinstance(await stub.answer(), Granted)
+            gateway, _ = kept.pids()
+            assert kept.keeper.losses == {"m": False}
+            os.kill(gateway, signal.SIGKILL)
+            await fakes.until(lambda: kept.keeper.is_lost)
+            assert kept.keeper.losses == {"m": False}, "its model must not leave tritonserver"
+
+    fakes.run(scenario())

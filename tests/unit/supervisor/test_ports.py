@@ -14,7 +14,7 @@ from trident.supervisor import ports
 
 def listen(**changes: object) -> Config:
     free = {f"{door}_port": fakes.free_port() for door in ("http", "grpc", "metrics", "openai")}
-    return Config.model_validate({"listen": {**free, **changes}})
+    return Config.model_validate({"listen": {**free, **changes}, "security": {"allow_no_key": True}})
 
 
 def test_free_ports_pass() -> None:

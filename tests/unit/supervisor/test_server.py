@@ -13,7 +13,7 @@ import supervisor_fakes as fakes
 from trident.config.models import Config
 from trident.errors import EngineStartFailed
 from trident.supervisor import state
-from trident.supervisor.child import Command
+from trident.supervisor.command import Command
 from trident.supervisor.server import Server
 from trident.supervisor.state import ServerState
 
@@ -142,3 +142,36 @@ def test_state_of_a_killed_supervisor_is_known_to_be_stale() -> None:
     assert ready.is_running()
     other = type(ready.process)(ready.process.pid, ready.process.started_ticks - 1)
     assert not type(ready)(name="x", run_dir="", process=other, started=0, phase="ready", since=0).is_running()
+
+
+def test_stop_drains_says_so_and_ends_what_takes_too_long() -> None:
+    of = config(drain_s=0.4)
+
+    async def meanwhile(states: list[ServerState]) -> None:
+        await until_ready(states)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    states = serve(of, lambda logs: [fakes.host(logs, "busy")], meanwhile)
+    assert phases(states) == ["starting", "ready", "draining", "stopping", "stopped"]
+    assert "what is in flight gets up to 0.4 s to finish" in "".join(state.note for state in states)
+    assert "ends with an error" in (of.run_dir / "logs" / "supervisor.log").read_text()
+
+
+def test_stop_with_nothing_in_flight_does_not_drain() -> None:
+    async def meanwhile(states: list[ServerState]) -> None:
+        await until_ready(states)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    states = serve(config(), lambda logs: [fakes.host(logs)], meanwhile)
+    assert phases(states) == ["starting", "ready", "stopping", "stopped"]
+
+
+def test_second_signal_ends_the_drain() -> None:
+    async def meanwhile(states: list[ServerState]) -> None:
+        await until_ready(states)
+        os.kill(os.getpid(), signal.SIGINT)
+        await fakes.until(lambda: states[-1].phase == "draining")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    states = serve(config(drain_s=60), lambda logs: [fakes.host(logs, "busy")], meanwhile)
+    assert phases(states) == ["starting", "ready", "draining", "stopping", "stopped"]

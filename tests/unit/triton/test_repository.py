@@ -50,3 +50,16 @@ def test_response_share_follows_the_build_unless_it_is_set(build: str, share: fl
 
     assert of({}) == share
     assert of({"response_share": 0.5}) == 0.5
+
+
+def test_configurations_for_another_host_differ_in_nothing_else() -> None:
+    config = load({}, environ={})
+    folder = repository.write(config, RELAYS, "cpu")
+    assert repository.configurations(config, RELAYS, "cpu") == {
+        name: (folder / name / "config.pbtxt").read_text() for name in config.own_models
+    }
+    for name, text in repository.configurations(config, ["ipc:///other"], "cpu").items():
+        other, ours = text_format.Parse(text, model_config_pb2.ModelConfig()), parsed(folder, name)
+        assert spec.load(spec.StubSpec, other.parameters["trident"].string_value).relays == ["ipc:///other"]
+        other.parameters["trident"].string_value = ours.parameters["trident"].string_value
+        assert other == ours

@@ -15,6 +15,7 @@ Reading = tuple[float, float | None]
 COUNTS = {
     "vllm:num_requests_running": ("running (vLLM)", "c0"),
     "vllm:num_requests_waiting": ("waiting (vLLM)", "c1"),
+    "trident_admission_queued_requests": ("waiting (Trident)", "c2"),
     "nv_inference_pending_request_count": ("pending (Triton)", "c3"),
 }
 TOKENS = {

@@ -1,4 +1,7 @@
-"""``python -m trident.supervisor.metrics HOST PORT TRITON_PORT RUN_DIR``: serves the page at ``/metrics``."""
+"""``python -m trident.supervisor.metrics HOST PORT TRITON_HOST TRITON_PORT RUN_DIR``: serves the page at ``/metrics``.
+
+A host may be ``unix:PATH``, and the port then says nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 
+from trident.config.places import Place
 from trident.protocol import status
 from trident.supervisor.child import CANNOT_START
 from trident.supervisor.metrics.page import Sources
@@ -20,9 +24,10 @@ CLIENT_TIMEOUT_S = 5.0
 def main() -> int:
     """Serves until it is killed."""
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(asctime)s %(name)s: %(message)s")
-    host, port, triton_port, run_dir = sys.argv[1:]
+    host, port, triton_host, triton_port, run_dir = sys.argv[1:]
+    sources = Sources(Place(triton_host, int(triton_port)), Path(run_dir))
     try:
-        asyncio.run(_serve(host, int(port), Sources(int(triton_port), Path(run_dir))))
+        asyncio.run(_serve(Place(host, int(port)), sources))
     except OSError as error:
         reason = error.strerror or str(error)
         status.report(status.Failed(f"Cannot serve metrics on port {port}", reason, "choose another: --metrics-port N"))
@@ -30,7 +35,7 @@ def main() -> int:
     return 0
 
 
-async def _serve(host: str, port: int, sources: Sources) -> None:
+async def _serve(place: Place, sources: Sources) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.TimeoutError):
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), CLIENT_TIMEOUT_S)
@@ -38,7 +43,11 @@ async def _serve(host: str, port: int, sources: Sources) -> None:
             await asyncio.wait_for(writer.drain(), CLIENT_TIMEOUT_S)
         writer.close()
 
-    server = await asyncio.start_server(talk, host or None, port)
+    if place.socket is not None:
+        Path(place.socket).unlink(missing_ok=True)  # noqa: ASYNC240 - a killed life may have left it
+        server = await asyncio.start_unix_server(talk, place.socket)
+    else:
+        server = await asyncio.start_server(talk, place.host or None, place.port)
     status.report(status.Ready())
     async with server:
         await server.serve_forever()

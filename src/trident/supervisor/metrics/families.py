@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from prometheus_client import Metric, generate_latest
+from prometheus_client import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+from trident.supervisor.metrics.counts import Counts
 
 Labels = tuple[tuple[str, str], ...]
 
 
-def of_folder(folder: Path) -> list[Metric]:
+def of_folder(folder: Path, *, is_serving: bool = True, counts: Counts | None = None) -> list[Metric]:
     """What all processes have counted that share ``PROMETHEUS_MULTIPROC_DIR``, those of earlier lives too: counts must
-    not fall. A gauge says what is now, so it goes with its process."""
-    files = [str(path) for path in folder.glob("*.db") if not path.name.startswith("gauge_") or _is_alive(path)]
-    return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+    not fall. A gauge says what is now, so it goes with its process, and before it when the engine does not serve.
+    ``counts`` of the same folder makes the second time cheaper."""
+    gauges: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.glob("*.db")):
+        (gauges if path.name.startswith("gauge_") else others).append(path)
+    alive = [str(path) for path in gauges if is_serving and _is_alive(path)]
+    merged: list[Metric] = list(MultiProcessCollector.merge(alive))  # type: ignore[no-untyped-call]
+    return [*merged, *(counts or Counts()).read(others)]
 
 
 def of_text(text: str) -> list[Metric]:
@@ -63,19 +70,6 @@ def side_by_side(engines: Iterable[Iterable[Metric]]) -> list[Metric]:
         known = found.setdefault(metric.name, _like(metric, []))
         known.samples += metric.samples
     return list(found.values())
-
-
-def as_text(metrics: Iterable[Metric]) -> bytes:
-    """Prometheus's text format 0.0.4."""
-    return generate_latest(_Collected(metrics))
-
-
-class _Collected(Collector):
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._metrics
 
 
 def _is_alive(gauge_file: Path) -> bool:

@@ -24,6 +24,8 @@ _CODES = {
     "unsupported": "UNSUPPORTED",
     "not_found": "NOT_FOUND",
     "unavailable": "UNAVAILABLE",
+    "expelled": "UNAVAILABLE",
+    "overloaded": "UNAVAILABLE",  # Triton has no RESOURCE_EXHAUSTED
     "deadline": "CANCELLED",
     "cancelled": "CANCELLED",
     "internal": "INTERNAL",

@@ -1,4 +1,4 @@
-"""Asks Triton whether the clients of running requests still want their answers.
+"""Asks Triton whether the clients of requests in flight still want their answers.
 
 Triton 2.51 tells nobody: it has to be asked, request by request, and each time is a round trip to its process. So the
 requests are asked in turn, each at most every ``EVERY_S``, in rounds that take a bounded share of the stub's time.
@@ -6,12 +6,15 @@ requests are asked in turn, each at most every ``EVERY_S``, in rounds that take 
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
 from trident.triton.stub.stream import Stream
+
+log = logging.getLogger("trident.stub")
 
 EVERY_S = 0.05
 LONGEST_ROUND_S = 0.004
@@ -28,8 +31,12 @@ class Cancellations:
         self._rest_until_s = 0.0
 
     def add(self, stream: Stream, now_s: float) -> None:
-        """The engine runs this request from now on."""
+        """The request has been sent to the engine. May be called from any thread."""
         self._waiting.append((now_s + EVERY_S, stream))
+
+    def clear(self) -> None:
+        """Lets go of everybody."""
+        self._waiting.clear()
 
     def due_in_s(self, now_s: float) -> float:
         """Seconds until somebody has to be asked; infinite when nobody runs."""
@@ -44,7 +51,11 @@ class Cancellations:
             _, stream = self._waiting.popleft()
             if not self._is_running(stream.id):
                 continue
-            is_cancelled = stream.answer.is_cancelled()
+            try:
+                is_cancelled = stream.answer.is_cancelled()
+            except Exception:
+                log.exception("the client of request %d cannot be asked for", stream.id)
+                continue
             now_s = time.monotonic()
             if is_cancelled:
                 yield stream

@@ -75,6 +75,9 @@ class Detokenizer:
 
     def take(self, *, final: bool = False) -> str:
         """The text that has become certain since the last call; with ``final`` all of it."""
+        if not self._stop:
+            text, self._text = self._text, ""
+            return text
         end = len(self._text) if final else max(self._released, len(self._text) - self._hold_back)
         text = self._text[self._released : end]
         keep_from = max(0, min(end, len(self._text) - self._window))

@@ -6,7 +6,6 @@ before it sends, so that a stub that has fallen behind sends longer texts instea
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import os
@@ -20,6 +19,7 @@ import zmq
 from tokenizers import Tokenizer
 
 from trident.protocol import sockets
+from trident.protocol.ages import Ages
 from trident.protocol.messages import (
     VERSION,
     Abort,
@@ -30,15 +30,18 @@ from trident.protocol.messages import (
     FromHost,
     Rejected,
     Stopped,
-    Submit,
     Tokens,
 )
 from trident.protocol.spec import StubSpec
 from trident.triton.stub import parent_process
 from trident.triton.stub.cancellation import Cancellations
 from trident.triton.stub.detokenizer import added_tokens
-from trident.triton.stub.link import Link, hello
+from trident.triton.stub.hosts import EngineUnavailable, Hosts
+from trident.triton.stub.in_flight import InFlight
+from trident.triton.stub.link import hello
 from trident.triton.stub.pacing import Pacer
+from trident.triton.stub.refusals import Overloaded, Refusals
+from trident.triton.stub.stranded import Failure, Stranded
 from trident.triton.stub.stream import Answer, Stream
 
 log = logging.getLogger("trident.stub")
@@ -47,26 +50,29 @@ log = logging.getLogger("trident.stub")
 LOOK_EVERY_S = 0.5
 """How often a stub with nothing to do looks whether its Triton is still there."""
 
-
-class EngineUnavailable(Exception):
-    """No engine host can take a request now."""
+_CHANGED = Failure("unavailable", "the model was changed while the engine worked on this request; send it again")
 
 
 class Engine:
-    """All hosts of the model. ``submit`` may be called from any thread; answers are called on the engine's own."""
+    """All hosts of the model. ``submit`` may be called from any thread; answers are called on the engine's own.
+
+    A request outlives its engine: when that is lost, the next one goes on from the tokens that were delivered.
+    """
 
     def __init__(self, spec: StubSpec, name: str) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self._codec: sockets.Codec[FromHost] = sockets.Codec(FromHost)
         self._address = sockets.address(Path(spec.sockets_dir), f"stub-{os.getpid()}.sock")
         self._inbound = sockets.pull(self._context, self._address)
-        greeting = hello(name, self._address)
-        self._links = [Link(self._context, relay, greeting, self._codec) for relay in spec.relays]
+        self._hosts = Hosts(self._context, spec.relays, hello(name, self._address), self._codec)
         self._pacer = Pacer(spec.response_share)
-        self._ids = itertools.count(1)
-        self._streams: dict[int, Stream] = {}
-        self._dirty: dict[int, Stream] = {}
-        self._cancellations = Cancellations(self._streams.__contains__)
+        self._ages = Ages(Path(spec.sockets_dir), os.getpid())
+        self._in_flight = InFlight(self._ages.tell)
+        self._dirty: dict[Stream, None] = {}
+        self._stranded = Stranded(spec.engine_patience_s, (Path(spec.sockets_dir) / sockets.FAREWELL).exists)
+        self._cancellations = Cancellations(self._in_flight.__contains__)
+        self._refusals = Refusals()
+        self._refused = 0
         self._tokenizer: Tokenizer | None = None
         self._added: dict[int, str] = {}
         self._served = threading.Event()
@@ -79,71 +85,100 @@ class Engine:
         """Blocks until a host serves; False when none does in time."""
         return self._served.wait(timeout_s)
 
-    def submit(self, answer: Answer, **request: Any) -> int:
-        """Sends a request (the fields of ``Submit`` but ``id``) to the least loaded host.
+    def check(self, client: str, priority: int) -> None:
+        """Call it before anything else is read of a request, from the thread that submits. Raises Overloaded while the
+        host has no place for this client, and EngineUnavailable as ``submit`` does."""
+        if not self._refusals:
+            return  # to know the host takes a walk over all that is in flight
+        host = self._hosts.least_loaded(self._in_flight.hosts())
+        message = self._refusals.standing(host, client, priority, time.monotonic())
+        if message is not None:
+            self._refused += 1
+            raise Overloaded(message)
+
+    def submit(self, answer: Answer, **request: Any) -> Stream:
+        """Sends a request (the fields of ``Submit`` but ``id`` and ``resume_from``) to the least loaded host.
 
         Its outcome is called back on ``answer``. Raises EngineUnavailable when no host can take it and OverflowError
         for an integer that does not fit 64 bits.
         """
-        link = self._least_loaded()
-        id = next(self._ids)
-        self._streams[id] = Stream(id, self._links.index(link), answer)
+        host = self._hosts.least_loaded(self._in_flight.hosts())
+        now_s = time.monotonic()
+        stream = Stream(self._in_flight.next_id(), host, answer, request, now_s)
+        stream.engine = self._hosts.ready(host)
+        submission = stream.submission(now_s)  # before others know of it: it may get another id from then on
+        if self._refused:
+            submission = msgspec.structs.replace(submission, refused=self._refused)
+            self._refused = 0
+        self._in_flight.add(stream)
         try:
-            link.send(Submit(id=id, **request))
+            self._hosts.send(host, submission)
         except Exception as error:
-            if self._streams.pop(id, None) is None:
-                return id  # the host was lost meanwhile, and that has been answered
+            if not self._in_flight.end(stream):
+                return stream  # it has had its outcome meanwhile
             if isinstance(error, sockets.PeerNotReading):
                 raise EngineUnavailable("the engine is not there; it may be restarting, try again soon") from error
             raise
-        return id
+        if stream.engine is None or self._hosts.ready(host) is not stream.engine:
+            # The host went while this was sent; nobody may have it, and the list of what was lost may be older.
+            self._stranded.add(stream, now_s)
+        # From now on, not once it is accepted: it may wait long before. Not earlier: what cannot be sent is answered by
+        # the caller, on another thread than the one that asks for clients.
+        self._cancellations.add(stream, now_s)
+        return stream
 
-    def abort(self, ids: list[int]) -> None:
+    def abort(self, streams: list[Stream]) -> None:
         """The clients of these requests want no more; nothing is called back."""
-        for id in ids:
-            stream = self._streams.pop(id, None)
-            self._dirty.pop(id, None)
-            if stream is not None:
-                self._tell_host(stream, Abort([id]))
+        for stream in streams:
+            if self._in_flight.end(stream):
+                self._tell_host(stream, Abort([stream.id]))
 
     def close(self) -> None:
         """Ends the thread and the connections; requests in flight are aborted by the hosts."""
         self._closing = True
         os.eventfd_write(self._wake, 1)  # Triton ends its stubs one after the other: half a second each adds up
         self._thread.join(timeout=2)
-        for link in self._links:
-            link.close()
+        # What is left of requests holds on to Triton's shared memory: freed after it, it would crash the process.
+        self._in_flight.clear()
+        self._ages.close()
+        self._dirty.clear()
+        self._cancellations.clear()
+        self._hosts.close()
         self._inbound.close()
         sockets.remove(self._address)
         self._context.destroy(linger=0)
         os.close(self._wake)
 
-    def _least_loaded(self) -> Link:
-        load = [0] * len(self._links)
-        for stream in list(self._streams.values()) if len(load) > 1 else ():
-            load[stream.host] += 1
-        ready = [(load[index], index) for index, link in enumerate(self._links) if link.ready is not None]
-        if not ready:
-            raise EngineUnavailable("no engine is ready; it may be restarting, try again soon")
-        return self._links[min(ready)[1]]
-
     def _run(self) -> None:
+        try:
+            self._attend()
+        except Exception:
+            if self._closing:
+                return
+            # Nobody would be answered any more. The death of a stub is seen, and mended.
+            log.exception("the thread that answers has failed; this stub ends")
+            os._exit(1)
+
+    def _attend(self) -> None:
         poller = zmq.Poller()
         poller.register(self._inbound, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
-        for link in self._links:
-            poller.register(link.monitor, zmq.POLLIN)
+        monitors = self._hosts.monitors
+        for monitor in monitors:
+            poller.register(monitor, zmq.POLLIN)
         parent = parent_process.triton_pid()
         while not self._closing:
             if os.getppid() != parent:
                 # Triton was killed; its stubs would live on for half a minute and keep their shared memory.
                 os._exit(1)
             events = dict(poller.poll(math.ceil(self._wait_s() * 1000)))
-            for link in self._links:
-                if link.monitor in events:
-                    link.heed(self._lost)
+            for monitor in monitors:
+                if monitor in events:
+                    self._hosts.heed(monitor, self._lost)
             if self._inbound in events:
                 self._drain()
+            if self._stranded:
+                self._settle_stranded()
             now_s = time.monotonic()
             if self._dirty and self._pacer.due_in_s(now_s) == 0:
                 self._answer_all()
@@ -161,11 +196,11 @@ class Engine:
             # Tests of Triton's vLLM backend look for these two in the server's log.
             log.info("[vllm] Cancelling the request")
             self._tell_host(stream, Abort([stream.id]))
-            self._fail(stream.id, "cancelled", "the client has cancelled the request")
+            self._fail(stream, "cancelled", "the client has cancelled the request")
             log.info("[vllm] Successfully cancelled the request")
 
     def _drain(self) -> None:
-        urgent: dict[int, Stream] = {}
+        urgent: dict[Stream, None] = {}
         while True:
             try:
                 frame = self._inbound.recv(zmq.NOBLOCK)
@@ -175,42 +210,43 @@ class Engine:
                 self._take(self._codec.decode(frame), urgent)
             except msgspec.DecodeError:
                 log.exception("a message of the engine host is not of the protocol")
-        for stream in urgent.values():
+            except Exception:
+                log.exception("a message of the engine host cannot be taken")
+        for stream in urgent:
             self._answer(stream)
 
-    def _take(self, message: FromHost, urgent: dict[int, Stream]) -> None:
+    def _take(self, message: FromHost, urgent: dict[Stream, None]) -> None:
         if isinstance(message, Tokens):
             self._take_tokens(message, urgent)
         elif isinstance(message, Accepted):
             self._accepted(message)
         elif isinstance(message, Rejected):
-            self._fail(message.id, message.code, message.message)
+            self._rejected(message)
         elif isinstance(message, Embedded):
             self._embedded(message)
         elif isinstance(message, EngineReady):
             self._welcome(message)
         elif isinstance(message, EngineLost):
-            for link in self._links:
-                if link.ready is not None and link.ready.epoch == message.epoch:
-                    link.ready = None
-                    self._lost(link)
+            for host in self._hosts.lose(message.epoch):
+                self._lost(host)
 
     def _accepted(self, message: Accepted) -> None:
-        stream = self._streams.get(message.id)
+        stream = self._in_flight.get(message.id)
         if stream is not None and self._tokenizer is not None:
             try:
                 stream.accept(message, self._tokenizer, self._added)
-                self._cancellations.add(stream, time.monotonic())
             except Exception as error:
                 log.exception("request %d cannot be begun", stream.id)
                 self._give_up(stream, error)
 
-    def _take_tokens(self, tokens: Tokens, urgent: dict[int, Stream]) -> None:
-        streams = self._streams
+    def _take_tokens(self, tokens: Tokens, urgent: dict[Stream, None]) -> None:
+        stream_of = self._in_flight.get
         for delta in tokens.deltas:
-            stream = streams.get(delta.id)
+            stream = stream_of(delta.id)
             if stream is None:
                 continue  # aborted; its last tokens were on their way
+            if stream.lost_s is not None:
+                stream.progressed()
             try:
                 stopped = stream.take(delta)
             except Exception as error:
@@ -220,9 +256,9 @@ class Engine:
             if stopped:
                 self._tell_host(stream, Stopped(delta.id, delta.index))
             if stream.finished or (not stream.started and stream.answer.wants_progress):
-                urgent[delta.id] = stream
+                urgent[stream] = None
             elif stream.answer.wants_progress:
-                self._dirty[delta.id] = stream
+                self._dirty[stream] = None
 
     def _welcome(self, ready: EngineReady) -> None:
         if ready.version != VERSION:
@@ -230,21 +266,19 @@ class Engine:
             return
         self._tokenizer = Tokenizer.from_file(ready.tokenizer_path)
         self._added = added_tokens(self._tokenizer)
-        for link in self._links:
-            if link.relay == ready.relay_address:
-                link.ready = ready
+        self._hosts.welcome(ready)
         self._served.set()
 
     def _answer_all(self) -> None:
         begun_s = time.monotonic()
         dirty, self._dirty = self._dirty, {}
-        for stream in dirty.values():
+        for stream in dirty:
             self._answer(stream)
         self._pacer.sent(begun_s, time.monotonic())
 
     def _answer(self, stream: Stream) -> None:
-        self._dirty.pop(stream.id, None)
-        if stream.id not in self._streams:
+        self._dirty.pop(stream, None)
+        if stream.id not in self._in_flight:
             return  # failed or aborted by a message that came together with its tokens
         try:
             stream.answer_now()
@@ -253,38 +287,99 @@ class Engine:
             self._give_up(stream, error)
         else:
             if stream.finished:
-                self._streams.pop(stream.id, None)
+                self._in_flight.end(stream)
 
     def _embedded(self, message: Embedded) -> None:
-        stream = self._streams.pop(message.id, None)
-        if stream is not None:
-            try:
-                stream.answer.accepted(message.num_prompt_tokens)
-                stream.answer.embedded(message.embedding)
-            except Exception:
-                log.exception("the embedding of request %d cannot be sent", message.id)
+        stream = self._in_flight.get(message.id)
+        if stream is None:
+            return
+        try:
+            stream.answer.accepted(message.num_prompt_tokens)
+            stream.answer.embedded(message.embedding)
+        except Exception as error:
+            log.exception("the embedding of request %d cannot be sent", message.id)
+            self._give_up(stream, error)
+        else:
+            self._in_flight.end(stream)
 
-    def _fail(self, id: int, code: str, message: str) -> None:
-        stream = self._streams.pop(id, None)
-        self._dirty.pop(id, None)
-        if stream is not None:
+    def _rejected(self, message: Rejected) -> None:
+        stream = self._in_flight.get(message.id)
+        if stream is None:
+            return
+        if stream.lost_s is not None and message.code == "unavailable":
+            self._strand(stream, LOOK_EVERY_S)  # one engine had it; that the next is not quite there is not its end
+        else:
+            if stream.host is not None:
+                self._refusals.hear(stream.host, stream.client, stream.priority, message, time.monotonic())
+            self._fail(stream, message.code, message.message)
+
+    def _fail(self, stream: Stream, code: str, message: str) -> None:
+        self._dirty.pop(stream, None)
+        if self._in_flight.end(stream):
             try:
                 stream.answer.fail(code, message)
             except Exception:
-                log.exception("request %d cannot be told that it has failed", id)
+                log.exception("request %d cannot be told that it has failed", stream.id)
 
     def _give_up(self, stream: Stream, error: Exception) -> None:
         """A defect that one request brings to light must not end the thread that answers all."""
-        self._fail(stream.id, "internal", f"the answer could not be sent: {error}")
+        self._fail(stream, "internal", f"the answer could not be sent: {error}")
         self._tell_host(stream, Abort([stream.id]))
 
-    def _lost(self, link: Link) -> None:
-        host = self._links.index(link)
-        for stream in [stream for stream in list(self._streams.values()) if stream.host == host]:
-            self._fail(stream.id, "unavailable", "the engine was lost while it worked on this request; send it again")
+    def _lost(self, host: int) -> None:
+        lost = self._in_flight.at(host)
+        if lost:
+            log.warning("the engine is lost; %d requests wait for the next one", len(lost))
+        for stream in lost:
+            self._strand(stream)
+
+    def _strand(self, stream: Stream, rest_s: float = 0.0) -> None:
+        if stream.host is not None:
+            self._stranded.add(stream, time.monotonic(), rest_s=rest_s)
+
+    def _settle_stranded(self) -> None:
+        self._stranded.settle(
+            time.monotonic(),
+            is_running=lambda stream: stream.id in self._in_flight,
+            go_on=self._go_on,
+            fail=lambda stream, failure: self._fail(stream, *failure),
+        )
+
+    def _go_on(self, stream: Stream) -> bool:
+        """False when no host can take it now."""
+        try:
+            host = self._hosts.least_loaded(self._in_flight.hosts())
+        except EngineUnavailable:
+            return False
+        before, engine = stream.engine, self._hosts.ready(host)
+        assert engine is not None
+        if stream.is_accepted and before is not None and before.fingerprint != engine.fingerprint:
+            self._fail(stream, *_CHANGED)
+            return True
+        # Under another id, so that nothing that the lost engine has still sent is taken for news of this one.
+        old = stream.id
+        if not self._in_flight.renumber(stream):
+            return True
+        stream.host, stream.engine = host, engine
+        try:
+            if before is not None and before.epoch == engine.epoch:
+                self._hosts.send(host, Abort([old]))  # some of its sequences may still run there
+            self._hosts.send(host, stream.submission(time.monotonic()))
+        except sockets.PeerNotReading:
+            stream.host = None
+            return False
+        except Exception as error:
+            log.exception("request %d cannot be sent again", stream.id)
+            self._give_up(stream, error)
+            return True
+        if stream.id not in self._in_flight:
+            self._tell_host(stream, Abort([stream.id]))  # given up meanwhile, perhaps before it was sent
+        return True
 
     def _tell_host(self, stream: Stream, message: Abort | Stopped) -> None:
+        if stream.host is None:
+            return
         try:
-            self._links[stream.host].send(message)
+            self._hosts.send(stream.host, message)
         except sockets.PeerNotReading:
             log.info("request %d ends with its host", stream.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from trident.protocol.tracing import HEADERS
 from trident.triton.stub import inputs
 from trident.triton.stub.answers import Streamed, Whole
 from trident.triton.stub.backend import Request, Sender
@@ -17,7 +18,9 @@ from trident.triton.stub.model import StubModel
 from trident.triton.stub.outputs import Outputs
 
 # Triton's /generate hands its own fields on as parameters too; they are no sampling parameters.
-_TRITONS_OWN = {"id", "timeout", "sequence_id", "sequence_start", "sequence_end"}
+_TRITONS_OWN = {"id", "timeout", "sequence_id", "sequence_start", "sequence_end", *HEADERS}
+
+LONGEST_CLIENT = 256
 
 # Inputs of a chat beside its messages, and how each is written.
 _CHAT_JSON: dict[str, type[dict[str, Any]] | type[list[Any]]] = {"chat_template_kwargs": dict, "tools": list}
@@ -28,6 +31,10 @@ class TritonPythonModel(StubModel):
 
     def handle(self, request: Request, sender: Sender, request_id: str) -> None:
         """Semantics are those of triton-inference-server/vllm_backend; docs/kserve.md lists the differences."""
+        sampling = _sampling(request)
+        priority = _priority(sampling.pop("priority", 0))
+        client = _client(sampling.pop("user", None))
+        self.engine.check(client, priority)
         stream = inputs.flag(request, "stream") or False
         if stream and not self.is_decoupled:
             raise BadInput(
@@ -35,11 +42,9 @@ class TritonPythonModel(StubModel):
             )
         asked = _asked(request, stream=stream)
         wanted = {name for name in RETURNS if inputs.flag(request, f"return_{name}")}
-        sampling = _sampling(request)
         lora_name = sampling.pop("lora_name", None)
         if lora_name is not None and not isinstance(lora_name, str):
             raise BadInput(f"lora_name must be a string, got {inputs.kind(lora_name)}")
-        priority = _priority(sampling.pop("priority", 0))
         outputs = Outputs(wanted, is_chat="chat" in asked, prefix=_prefix(request, asked, stream=stream))
         answer = (Streamed if stream else Whole)(sender, request_id, outputs)
         self.engine.submit(
@@ -49,6 +54,8 @@ class TritonPythonModel(StubModel):
             sampling=sampling,
             lora_name=lora_name,
             priority=priority,
+            client=client,
+            trace=self.trace(request),
             deadline_s=inputs.deadline_s(request),
             logprobs="logprobs" in wanted or "cumulative_logprob" in wanted,
         )
@@ -95,6 +102,15 @@ def _priority(value: Any) -> int:
     if not -(2**31) <= priority < 2**31:
         raise BadInput(f"priority must be in -2**31 to 2**31 - 1, got {priority}")
     return priority
+
+
+def _client(value: Any) -> str:
+    """OpenAI's ``user``. A long one is shortened: it is kept while its requests wait."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise BadInput(f"user must be a string, got {inputs.kind(value)}")
+    return str(value)[:LONGEST_CLIENT]
 
 
 def _sampling(request: Request) -> dict[str, Any]:

@@ -45,12 +45,13 @@ class Link:
         """Reads the connection's events: greets a host that has come, reports one that has gone."""
         while self.monitor.poll(0):
             event = recv_monitor_message(self.monitor)["event"]
+            # At a new connection too: its host drops what was sent to it before the greeting, and the welcome of the
+            # one that went may have been read after it had gone.
+            self.ready = None
+            on_lost(self)
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 with contextlib.suppress(sockets.PeerNotReading):  # gone again: its farewell is the next event
                     self.send(self._hello)
-            elif event == zmq.EVENT_DISCONNECTED:
-                self.ready = None
-                on_lost(self)
 
     def close(self) -> None:
         """Says nothing: the host watches the process."""

@@ -8,11 +8,14 @@ import sys
 import uuid
 
 from trident.protocol import spec
-from trident.triton.stub import backend
+from trident.triton.stub import backend, trace
 from trident.triton.stub.backend import FINAL, Request, Sender
-from trident.triton.stub.engine import Engine, EngineUnavailable
+from trident.triton.stub.engine import Engine
+from trident.triton.stub.hosts import EngineUnavailable
 from trident.triton.stub.inputs import BadInput, ContractsError
 from trident.triton.stub.lease import Lease, wanted
+from trident.triton.stub.parent_process import say_that_it_ends
+from trident.triton.stub.refusals import Overloaded
 
 log = logging.getLogger("trident.stub")
 
@@ -50,6 +53,8 @@ class StubModel:
                 sender.send(backend.error("invalid", str(problem)), flags=FINAL)
             except BadInput as problem:
                 refuse(sender, "invalid", str(problem), request_id)
+            except Overloaded as problem:
+                refuse(sender, "overloaded", str(problem), request_id)
             except EngineUnavailable as problem:
                 refuse(sender, "unavailable", str(problem), request_id)
             except OverflowError as problem:
@@ -63,8 +68,13 @@ class StubModel:
         cannot be understood."""
         raise NotImplementedError
 
+    def trace(self, request: Request) -> dict[str, str]:
+        """W3C's trace context of the request, by header; empty where nothing is traced."""
+        return trace.context(request) if self.spec.is_traced else {}
+
     def finalize(self) -> None:
-        """Triton unloads the model."""
+        """Triton unloads the model, and waits for this stub's end."""
+        say_that_it_ends()
         self.engine.close()
         if self._lease is not None:
             self._lease.close()
@@ -72,5 +82,6 @@ class StubModel:
 
 def refuse(sender: Sender, code: str, message: str, request_id: str) -> None:
     """Ends a request with an error, which names it as Triton's own errors do."""
-    log.info("request %s ends with an error (%s): %s", request_id, code, message)
+    if code != "overloaded":  # of these there may be thousands; the host says every now and then that there are
+        log.info("request %s ends with an error (%s): %s", request_id, code, message)
     sender.send(backend.error(code, f"[request id: {request_id}] {message}"), flags=FINAL)

@@ -17,6 +17,7 @@ from trident.triton.stub.engine import Engine
 from trident.triton.stub.inputs import BadInput
 from trident.triton.stub.model import StubModel, refuse
 from trident.triton.stub.piece import Piece
+from trident.triton.stub.stream import Stream
 
 MOST_PROMPTS = 1024
 """Admitting a prompt takes the engine host 0.4 ms, in which nobody else's tokens move: 120,000 in one request, less
@@ -28,6 +29,7 @@ class TritonPythonModel(StubModel):
 
     def handle(self, request: Request, sender: Sender, request_id: str) -> None:
         """Every prompt is a request of its own to the engine."""
+        self.engine.check(client="", priority=0)
         prompts = inputs.texts(request, "prompt")
         if len(prompts) > MOST_PROMPTS:
             raise BadInput(f"input 'prompt' has {len(prompts)} elements; expected 1 to {MOST_PROMPTS}")
@@ -37,7 +39,7 @@ class TritonPythonModel(StubModel):
             if value is not None:
                 sampling[name] = value
         gathering = _Gathering(self.engine, sender, request_id, len(prompts))
-        deadline_s = inputs.deadline_s(request)
+        deadline_s, trace = inputs.deadline_s(request), self.trace(request)
         for position, prompt in enumerate(prompts):
             gathering.submit(
                 position,
@@ -46,6 +48,7 @@ class TritonPythonModel(StubModel):
                 prompt_token_ids=None,
                 sampling=sampling,
                 deadline_s=deadline_s,
+                trace=trace,
             )
 
 
@@ -57,7 +60,7 @@ class _Gathering:
         self._sender = sender
         self._request_id = request_id
         self._texts: list[str | None] = [None] * prompts
-        self._ids: list[int] = []
+        self._streams: list[Stream] = []
         self._has_ended = False
         self._asked_s = 0.0
         # Triton's thread submits while the engine's may already report a failure; only one of them answers. Held while
@@ -69,18 +72,18 @@ class _Gathering:
         if self._has_ended:
             return
         try:
-            id = self._engine.submit(_One(self, position), **request)
+            stream = self._engine.submit(_One(self, position), **request)
         except Exception:
-            ids = self._end()
-            if ids is None:
+            streams = self._end()
+            if streams is None:
                 return
-            self._engine.abort(ids)
+            self._engine.abort(streams)
             raise
         with self._lock:
-            self._ids.append(id)
+            self._streams.append(stream)
             late = self._has_ended
         if late:
-            self._engine.abort([id])
+            self._engine.abort([stream])
 
     def finished(self, position: int, text: str) -> None:
         self._texts[position] = text
@@ -89,9 +92,9 @@ class _Gathering:
             self._sender.send(backend.response({"generated_text": texts}), flags=FINAL)
 
     def failed(self, position: int, code: str, message: str) -> None:
-        ids = self._end()
-        if ids is not None:
-            self._engine.abort(ids)
+        streams = self._end()
+        if streams is not None:
+            self._engine.abort(streams)
             which = f"prompt {position + 1} of {len(self._texts)}: " if len(self._texts) > 1 else ""
             refuse(self._sender, code, which + message, self._request_id)
 
@@ -104,13 +107,13 @@ class _Gathering:
             self._asked_s = now_s
             return bool(self._sender.is_cancelled())
 
-    def _end(self) -> list[int] | None:
-        """Marks the request as answered and returns the ids of its prompts; None when it was answered before."""
+    def _end(self) -> list[Stream] | None:
+        """Marks the request as answered and returns what its prompts have become; None when it was answered before."""
         with self._lock:
             if self._has_ended:
                 return None
             self._has_ended = True
-            return list(self._ids)
+            return list(self._streams)
 
 
 class _One:

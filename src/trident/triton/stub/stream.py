@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from array import array
+from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from trident.protocol.messages import FINISH_REASONS, Accepted, Delta, Logprob, Parsed
+from trident.protocol.messages import FINISH_REASONS, Accepted, Delivered, Delta, EngineReady, Logprob, Parsed, Submit
 from trident.triton.stub.detokenizer import Detokenizer
 from trident.triton.stub.piece import Piece
 
@@ -47,19 +48,26 @@ class Answer(Protocol):
 
 class _Sequence:
     __slots__ = (
+        "_cumulative_before",
         "_cumulative_logprob",
         "_logprobs",
         "_num_tokens",
         "_parsed",
         "_pending",
+        "_steps",
         "_stop_token_last",
+        "_token_ids",
         "detokenizer",
         "finish",
     )
 
-    def __init__(self, detokenizer: Detokenizer | None) -> None:
+    def __init__(self, detokenizer: Detokenizer | None, *, counts_steps: bool) -> None:
         self.detokenizer = detokenizer
         self.finish: int | None = None
+        # Kept for as long as the request runs, so as numbers of four bytes.
+        self._token_ids = array("I")
+        self._steps = array("I") if counts_steps else None
+        self._cumulative_before = 0.0
         self._num_tokens = 0
         self._pending: list[int] = []
         self._stop_token_last = False
@@ -70,8 +78,12 @@ class _Sequence:
     def take(self, delta: Delta, *, looks_for_stop: bool) -> bool:
         """True when these tokens completed a stop string."""
         self._num_tokens += len(delta.token_ids)
+        self._token_ids.extend(delta.token_ids)
+        if self._steps is not None:
+            self._steps.append(len(delta.token_ids))
         if delta.logprobs is not None:
-            self._cumulative_logprob = delta.cumulative_logprob
+            if delta.cumulative_logprob is not None:
+                self._cumulative_logprob = self._cumulative_before + delta.cumulative_logprob
             if self._logprobs is None:
                 self._logprobs = delta.logprobs
             else:
@@ -85,6 +97,11 @@ class _Sequence:
             self._pending += delta.token_ids
         self._stop_token_last = stop_token_last
         return False
+
+    def delivered(self) -> Delivered:
+        """All that has come. Another engine goes on from there, and begins to sum up anew."""
+        self._cumulative_before = self._cumulative_logprob or 0.0
+        return Delivered(self._token_ids.tolist(), self._steps.tolist() if self._steps is not None else [])
 
     def piece(self) -> Piece:
         """What has come since the last time."""
@@ -128,24 +145,86 @@ class Stream:
 
     Without stop strings the turning waits until then, as most of its cost is the call; with them each token is
     looked at as it comes, so that the engine can be told to stop.
+
+    ``request`` are the fields of its ``Submit`` but ``id``, which is another one each time that it is submitted.
+    ``engine`` is the one that it was submitted to last; ``host`` is None while it waits for one to go on. ``lost_s``
+    and ``losses`` say since when and how often engines have been lost under it without a token in between. Once every
+    sequence has its finish reason it is ``finished``.
     """
 
-    __slots__ = ("_looks_for_stop", "_sequences", "answer", "host", "id", "started")
+    __slots__ = (
+        "_looks_for_stop",
+        "_request",
+        "_sequences",
+        "_submitted_s",
+        "answer",
+        "engine",
+        "finished",
+        "host",
+        "id",
+        "losses",
+        "lost_s",
+        "started",
+    )
 
-    def __init__(self, id: int, host: int, answer: Answer) -> None:
+    def __init__(self, id: int, host: int, answer: Answer, request: dict[str, Any], now_s: float) -> None:
         self.id = id
-        self.host = host
+        self.host: int | None = host
         self.answer = answer
         self.started = False
+        self.finished = False
+        self.engine: EngineReady | None = None
+        self.lost_s: float | None = None
+        self.losses = 0
+        self._request = request
+        self._submitted_s = now_s
         self._sequences: list[_Sequence] = []
         self._looks_for_stop = False
 
+    def progressed(self) -> None:
+        """An engine has made a token of it; perhaps one that is known to be lost, whose last ones come after that."""
+        if self.host is None:
+            self.losses = 1
+        else:
+            self.lost_s, self.losses = None, 0
+
+    @property
+    def is_accepted(self) -> bool:
+        """An engine has begun with it."""
+        return bool(self._sequences)
+
+    @property
+    def client(self) -> str:
+        """Who asks, as far as the client says."""
+        return str(self._request.get("client", ""))
+
+    @property
+    def priority(self) -> int:
+        """A lower number is more urgent."""
+        return int(self._request.get("priority", 0))
+
+    def overdue_in_s(self, now_s: float) -> float | None:
+        """Seconds until the client's deadline; None without one."""
+        deadline_s = self._request.get("deadline_s")
+        return None if deadline_s is None else self._submitted_s + deadline_s - now_s
+
+    def submission(self, now_s: float) -> Submit:
+        """The request; when an engine had begun with it, to go on where it was lost."""
+        given = {**self._request, "deadline_s": self.overdue_in_s(now_s)}
+        rest = [None if sequence.finish is not None else sequence.delivered() for sequence in self._sequences]
+        return Submit(id=self.id, **given, resume_from=rest)
+
     def accept(self, accepted: Accepted, tokenizer: Tokenizer, added: dict[int, str]) -> None:
-        """The engine runs the request."""
+        """The engine runs the request. When it goes on with it, nothing is begun anew."""
+        if self.is_accepted:
+            return
         self.answer.accepted(len(accepted.prompt_token_ids))
         self._looks_for_stop = bool(accepted.stop)
+        counts_steps = self._request.get("chat") is not None
         self._sequences = [
-            _Sequence(Detokenizer(tokenizer, accepted, added) if accepted.detokenize else None)
+            _Sequence(
+                Detokenizer(tokenizer, accepted, added) if accepted.detokenize else None, counts_steps=counts_steps
+            )
             for _ in range(accepted.n)
         ]
 
@@ -154,16 +233,11 @@ class Stream:
         sequence = self._sequences[delta.index]
         if sequence.finish is not None:
             return False
-        if sequence.take(delta, looks_for_stop=self._looks_for_stop):
-            sequence.finish = STOP
-            return delta.finish is None
-        sequence.finish = delta.finish
-        return False
-
-    @property
-    def finished(self) -> bool:
-        """Every sequence has its finish reason."""
-        return bool(self._sequences) and all(sequence.finish is not None for sequence in self._sequences)
+        is_stopped = sequence.take(delta, looks_for_stop=self._looks_for_stop)
+        sequence.finish = STOP if is_stopped else delta.finish
+        if sequence.finish is not None:
+            self.finished = all(each.finish is not None for each in self._sequences)
+        return is_stopped and delta.finish is None
 
     def answer_now(self) -> None:
         """Sends what has come since the last time, or the end. The first answer goes out even without text: it tells

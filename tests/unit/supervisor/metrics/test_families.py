@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import Metric
 
 from trident.supervisor.metrics import families
+from trident.supervisor.metrics.exposition import as_text
 
 COUNTS = """
 import sys
@@ -50,9 +51,12 @@ def test_processes_of_one_engine_add_up_and_the_dead_keep_their_counts(tmp_path:
     assert values(families.of_folder(tmp_path), "vllm:num_requests_running") == {}, "it runs nothing any more"
     with front_end(tmp_path, 7) as living:
         found = families.of_folder(tmp_path)
+        lost = families.of_folder(tmp_path, is_serving=False)
         living.communicate()
     assert values(found, "vllm:prompt_tokens_total") == {"0": 12}
     assert values(found, "vllm:num_requests_running") == {"0": 3}
+    assert values(lost, "vllm:num_requests_running") == {}, "its processes end, and run nothing"
+    assert values(lost, "vllm:prompt_tokens_total") == {"0": 12}
     assert values(found, "vllm:ttft_seconds_bucket") == {"0.001": 0, "0.3": 2, "+Inf": 2}
 
 
@@ -62,7 +66,7 @@ def test_folder_that_is_not_there_counts_nothing(tmp_path: Path) -> None:
 
 def test_labels_are_added_but_never_replaced() -> None:
     metrics = families.of_text('a{model_name="theirs"} 1\nb 2\n')
-    text = families.as_text(families.labelled(metrics, {"model_name": "ours", "version": "1"})).decode()
+    text = as_text(families.labelled(metrics, {"model_name": "ours", "version": "1"})).decode()
     assert 'a{model_name="theirs",version="1"} 1.0' in text
     assert 'b{model_name="ours",version="1"} 2.0' in text
 
@@ -111,7 +115,7 @@ def test_front_ends_with_other_buckets_add_up_to_growing_ones() -> None:
 
 
 def test_counters_add_up_gauges_do_not_and_no_family_is_lost() -> None:
-    text = families.as_text(families.added(families.of_text(ONE), families.of_text(OTHER))).decode()
+    text = as_text(families.added(families.of_text(ONE), families.of_text(OTHER))).decode()
     assert 'vllm:success_total{engine="0",finished_reason="stop"} 8.0' in text
     assert 'vllm:success_total{engine="0",finished_reason="length"} 1.0' in text
     assert 'vllm:running{engine="0"} 2.0' in text
@@ -120,21 +124,21 @@ def test_counters_add_up_gauges_do_not_and_no_family_is_lost() -> None:
 
 @pytest.mark.parametrize("text", [ONE, OTHER])
 def test_text_survives_unchanged(text: str) -> None:
-    assert families.as_text(families.of_text(text)).decode() == text
-    assert families.as_text(families.added(families.of_text(text), [])).decode() == text
+    assert as_text(families.of_text(text)).decode() == text
+    assert as_text(families.added(families.of_text(text), [])).decode() == text
 
 
 def test_alias_is_the_same_family_under_another_name() -> None:
     text = "# HELP a_seconds How long\n# TYPE a_seconds histogram\n"
     text += 'a_seconds_bucket{le="+Inf"} 2.0\na_seconds_count 2.0\na_seconds_sum 0.5\n'
     both = families.with_alias(families.of_text(text), "a_seconds", "b_seconds")
-    assert families.as_text(both).decode() == text + text.replace("a_seconds", "b_seconds")
+    assert as_text(both).decode() == text + text.replace("a_seconds", "b_seconds")
     assert families.with_alias(both, "a_seconds", "b_seconds") == both
     assert families.with_alias(both, "c_seconds", "d_seconds") == both
 
 
 def test_engines_stand_side_by_side_in_one_family() -> None:
     engines = [families.labelled(families.of_text(ONE), {"model": model}) for model in ("a", "b")]
-    text = families.as_text(families.side_by_side(engines)).decode()
+    text = as_text(families.side_by_side(engines)).decode()
     assert text.count("# TYPE vllm:success_total counter") == 1
     assert {f'model="{model}"' in text for model in ("a", "b")} == {True}

@@ -12,6 +12,7 @@ import pytest
 import supervisor_fakes as fakes
 from prometheus_client.parser import text_string_to_metric_families
 
+from trident.config.places import Place
 from trident.protocol import status
 from trident.supervisor.metrics import page
 from trident.supervisor.metrics.page import Sources
@@ -80,7 +81,7 @@ class Door:
 def test_page_holds_tritons_text_as_it_is(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Door(TRITON) as triton:
-            assert await Sources(triton.port, tmp_path).page() == TRITON.encode()
+            assert await Sources(Place("127.0.0.1", triton.port), tmp_path).page() == TRITON.encode()
 
     fakes.run(scenario())
 
@@ -89,14 +90,14 @@ def test_page_comes_without_a_triton_that_is_silent(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Door(None) as triton:
             begun_s = time.monotonic()
-            assert await Sources(triton.port, tmp_path).page() == b""
+            assert await Sources(Place("127.0.0.1", triton.port), tmp_path).page() == b""
             assert time.monotonic() - begun_s < 5
 
     fakes.run(scenario())
 
 
 def test_page_comes_without_a_triton_that_is_gone(tmp_path: Path) -> None:
-    fakes.run(expect(Sources(fakes.free_port(), tmp_path), b""))
+    fakes.run(expect(Sources(Place("127.0.0.1", fakes.free_port()), tmp_path), b""))
 
 
 async def expect(sources: Sources, page: bytes) -> None:
@@ -107,10 +108,10 @@ def test_rust_front_end_is_asked_too_and_a_python_one_is_not_counted_twice(tmp_p
     async def scenario() -> None:
         async with Door(RUST) as openai:
             save_state(tmp_path, openai.port, openai_server="rust")
-            text = (await Sources(1, tmp_path).page()).decode()
+            text = (await Sources(Place("127.0.0.1", 1), tmp_path).page()).decode()
             assert 'vllm:prompt_tokens_total{engine="0",model="generate",model_name="demo",version="1"} 7.0' in text
             save_state(tmp_path, openai.port, openai_server="python")
-            assert await Sources(1, tmp_path).page() == b""
+            assert b"vllm:" not in await Sources(Place("127.0.0.1", 1), tmp_path).page()
 
     fakes.run(scenario())
 
@@ -118,7 +119,16 @@ def test_rust_front_end_is_asked_too_and_a_python_one_is_not_counted_twice(tmp_p
 def test_page_over_http(tmp_path: Path) -> None:
     port = fakes.free_port()
     read_fd, write_fd = os.pipe()
-    command = [sys.executable, "-m", "trident.supervisor.metrics", "127.0.0.1", str(port), "1", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "trident.supervisor.metrics",
+        "127.0.0.1",
+        str(port),
+        "127.0.0.1",
+        "1",
+        str(tmp_path),
+    ]
     environ = {**os.environ, status.FD_VARIABLE: str(write_fd)}
     with subprocess.Popen(command, env=environ, pass_fds=[write_fd]) as server:
         try:
@@ -140,7 +150,7 @@ def test_page_over_http(tmp_path: Path) -> None:
 
 def test_busy_port_is_told(tmp_path: Path) -> None:
     read_fd, write_fd = os.pipe()
-    command = [sys.executable, "-m", "trident.supervisor.metrics", "127.0.0.1", "1x", "1", str(tmp_path)]
+    command = [sys.executable, "-m", "trident.supervisor.metrics", "127.0.0.1", "1x", "127.0.0.1", "1", str(tmp_path)]
 
     async def scenario() -> None:
         async with Door("") as other:

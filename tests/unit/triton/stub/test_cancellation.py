@@ -45,7 +45,7 @@ def watched(clock: Clock, count: int) -> tuple[Cancellations, list[Asked], set[i
     running = set(range(count))
     cancellations = Cancellations(running.__contains__)
     for id, answer in enumerate(answers):
-        cancellations.add(Stream(id, 0, answer), clock.now_s)
+        cancellations.add(Stream(id, 0, answer, {}, clock.now_s), clock.now_s)
     return cancellations, answers, running
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import zmq
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from small_host import DEADLINE_S, Host, submit
 from triton_fakes import Heard
 
-from trident.protocol import sockets
 from trident.protocol.messages import (
     VERSION,
     Abort,
-    Accepted,
     Delta,
     Embedded,
-    EngineLost,
     EngineReady,
-    FromStub,
-    Hello,
     Logprob,
     Parsed,
     Rejected,
@@ -34,102 +26,11 @@ from trident.protocol.messages import (
     Tokens,
 )
 from trident.protocol.spec import StubSpec
-from trident.triton.stub.engine import Engine, EngineUnavailable
+from trident.triton.stub.engine import Engine
 from trident.triton.stub.piece import Piece
+from trident.triton.stub.refusals import Overloaded
 
-DEADLINE_S = 5
 LENGTH = 1
-
-
-class Host:
-    """Answers ``Hello`` and keeps everything else for the test to look at."""
-
-    def __init__(self, folder: Path, tokenizer_path: Path) -> None:
-        self.address = sockets.address(folder, "relay.sock")
-        self.heard: queue.Queue[FromStub] = queue.Queue()
-        self._tokenizer_path = tokenizer_path
-        self._context: zmq.Context[Any] = zmq.Context()
-        self._codec: sockets.Codec[FromStub] = sockets.Codec(FromStub)
-        self._inbound = sockets.pull(self._context, self.address)
-        self._outbound: zmq.Socket[Any] | None = None
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            if not self._inbound.poll(20):
-                continue
-            _, frame = self._inbound.recv_multipart()
-            message = self._codec.decode(frame)
-            if isinstance(message, Hello):
-                self._outbound = sockets.push(self._context, queue_unconnected=True)
-                self._outbound.connect(message.address)
-                self.send(EngineReady(VERSION, 1, self.address, "m", 99, 1, str(self._tokenizer_path)))
-            else:
-                self.heard.put(message)
-
-    def send(self, message: Any) -> None:
-        assert self._outbound is not None
-        sockets.send(self._outbound, self._codec.encode(message))
-
-    def next(self, kind: type[Any]) -> Any:
-        message = self.heard.get(timeout=DEADLINE_S)
-        assert isinstance(message, kind), message
-        return message
-
-    def close(self) -> None:
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        self._thread.join()
-        self._inbound.close()
-        if self._outbound is not None:
-            self._outbound.close(linger=0)
-        self._context.destroy(linger=0)
-
-
-@pytest.fixture(scope="module")
-def tokenizer_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    path = tmp_path_factory.mktemp("t") / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
-
-
-@pytest.fixture
-def host(tmp_path: Path, tokenizer_path: Path) -> Iterator[Host]:
-    host = Host(tmp_path, tokenizer_path)
-    yield host
-    host.close()
-
-
-@pytest.fixture
-def engine(host: Host, tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine(
-        StubSpec(relays=[host.address], sockets_dir=str(tmp_path), start_timeout_s=5, response_share=1, defaults={}),
-        "generate_0_0",
-    )
-    assert engine.wait_until_ready(DEADLINE_S)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="module")
-def ids(tokenizer_path: Path) -> Callable[[str], list[int]]:
-    tokenizer = Tokenizer.from_file(str(tokenizer_path))
-    return lambda text: list(tokenizer.encode(text).ids)
-
-
-def submit(engine: Engine, host: Host, heard: Heard, **accepted: Any) -> int:
-    id = engine.submit(heard, request_id="r", prompt="p", prompt_token_ids=None, sampling={})
-    assert host.next(Submit).id == id
-    fields = {"n": 1, "stop": [], "include_stop_str_in_output": False, "min_tokens": 0, "detokenize": True}
-    host.send(Accepted(id, [], **{**fields, **accepted}, skip_special_tokens=True, spaces_between_special_tokens=True))
-    return id
 
 
 @contextmanager
@@ -142,7 +43,7 @@ def engine_held(engine: Engine, host: Host) -> Iterator[None]:
             begun.set()
             go_on.wait(DEADLINE_S)
 
-    id = engine.submit(Holding(), request_id="r", prompt="p", prompt_token_ids=None, sampling={})
+    id = engine.submit(Holding(), request_id="r", prompt="p", prompt_token_ids=None, sampling={}).id
     assert host.next(Submit).id == id
     host.send(Rejected(id, "invalid", "no"))
     assert begun.wait(DEADLINE_S)
@@ -177,56 +78,18 @@ def test_stop_string_is_told_to_the_host(engine: Engine, host: Host, ids: Callab
 
 def test_rejection_ends_the_request(engine: Engine, host: Host) -> None:
     heard = Heard()
-    id = engine.submit(heard, request_id="r", prompt="p", prompt_token_ids=None, sampling={})
+    id = engine.submit(heard, request_id="r", prompt="p", prompt_token_ids=None, sampling={}).id
     host.send(Rejected(id, "invalid", "no"))
     assert heard.next() == ("fail", "invalid", "no")
-
-
-def test_lost_engine_fails_what_is_in_flight_and_refuses_more(engine: Engine, host: Host) -> None:
-    heard = Heard()
-    submit(engine, host, heard)
-    host.send(EngineLost(1, "stopping"))
-    assert heard.next()[:2] == ("fail", "unavailable")
-    with pytest.raises(EngineUnavailable):
-        engine.submit(Heard(), request_id="r", prompt="p", prompt_token_ids=None, sampling={})
-
-
-def test_vanished_host_fails_what_is_in_flight(engine: Engine, host: Host) -> None:
-    heard = Heard()
-    submit(engine, host, heard)
-    host.close()
-    assert heard.next()[:2] == ("fail", "unavailable")
-
-
-def test_restarted_host_is_used_again(
-    engine: Engine, host: Host, tmp_path: Path, tokenizer_path: Path, ids: Callable[[str], list[int]]
-) -> None:
-    waiting = Heard()
-    submit(engine, host, waiting)
-    host.close()
-    assert waiting.next()[0] == "fail"
-    second = Host(tmp_path, tokenizer_path)
-    try:
-        heard = Heard()
-        for _ in range(200):
-            try:
-                id = submit(engine, second, heard)
-                break
-            except EngineUnavailable:
-                threading.Event().wait(0.02)
-        host_tokens = Tokens([Delta(id, ids("ok"), LENGTH)])
-        second.send(host_tokens)
-        assert heard.next() == ("finish", "ok", "length")
-    finally:
-        second.close()
 
 
 def test_abort_reaches_the_host_and_silences_the_answer(
     engine: Engine, host: Host, ids: Callable[[str], list[int]]
 ) -> None:
     heard, other = Heard(), Heard()
-    id = submit(engine, host, heard)
-    engine.abort([id])
+    stream = engine.submit(heard, request_id="r", prompt="p", prompt_token_ids=None, sampling={})
+    id = host.next(Submit).id
+    engine.abort([stream])
     assert host.next(Abort) == Abort([id])
     host.send(Tokens([Delta(id, ids("late"))]))
     second = submit(engine, host, other)
@@ -343,10 +206,48 @@ def test_parsed_text_takes_the_place_of_tokens(engine: Engine, host: Host, ids: 
 
 def test_embedding_is_one_answer(engine: Engine, host: Host) -> None:
     heard = Heard()
-    id = engine.submit(heard, request_id="r", prompt=None, prompt_token_ids=None, sampling={}, embed={"input": "a"})
+    id = engine.submit(heard, request_id="r", prompt=None, prompt_token_ids=None, sampling={}, embed={"input": "a"}).id
     host.send(Embedded(id, [0.5, -1.0], 3))
     assert heard.next() == ("embedded", "0.5", "-1.0")
     assert heard.num_prompt_tokens == 3
+
+
+def test_embedding_that_cannot_be_sent_is_a_failure(engine: Engine, host: Host) -> None:
+    class Broken(Heard):
+        def embedded(self, embedding: list[float]) -> None:  # noqa: ARG002
+            raise RuntimeError("no room for it")
+
+    heard = Broken()
+    id = engine.submit(heard, request_id="r", prompt=None, prompt_token_ids=None, sampling={}, embed={"input": "a"}).id
+    host.send(Embedded(id, [0.5, -1.0], 3))
+    assert heard.next()[:2] == ("fail", "internal")
+
+
+def test_greeting_that_cannot_be_used_does_not_end_the_others(
+    engine: Engine, host: Host, ids: Callable[[str], list[int]]
+) -> None:
+    host.send(EngineReady(VERSION, 2, host.address, "m", 99, 1, "/nowhere/tokenizer.json", "demo"))
+    heard = Heard(wants_progress=False)
+    id = submit(engine, host, heard)
+    host.send(Tokens([Delta(id, ids("a"), LENGTH)]))
+    assert heard.next() == ("finish", "a", "length")
+
+
+def test_client_that_cannot_be_asked_for_does_not_end_the_others(
+    engine: Engine, host: Host, ids: Callable[[str], list[int]]
+) -> None:
+    asked = threading.Event()
+
+    class Unknown(Heard):
+        def is_cancelled(self) -> bool:
+            asked.set()
+            raise RuntimeError("Triton knows no such request")
+
+    heard = Unknown(wants_progress=False)
+    id = submit(engine, host, heard)
+    assert asked.wait(DEADLINE_S)
+    host.send(Tokens([Delta(id, ids("a"), LENGTH)]))
+    assert heard.next() == ("finish", "a", "length")
 
 
 def test_closing_is_prompt_and_leaves_no_socket(host: Host, tmp_path: Path) -> None:
@@ -357,3 +258,18 @@ def test_closing_is_prompt_and_leaves_no_socket(host: Host, tmp_path: Path) -> N
     engine.close()
     assert time.monotonic() - begun_s < 0.3
     assert not list(tmp_path.glob("stub-*"))
+
+
+def test_refusal_that_holds_is_said_again_without_asking_and_counted(engine: Engine, host: Host) -> None:
+    heard = Heard()
+    request = {"request_id": "r", "prompt": "p", "prompt_token_ids": None, "sampling": {}, "client": "a"}
+    id = engine.submit(heard, **request).id
+    assert host.next(Submit).refused == 0
+    host.send(Rejected(id, "overloaded", "later", 1.0, holds_s=60.0))
+    assert heard.next() == ("fail", "overloaded", "later")
+    for _ in range(2):
+        with pytest.raises(Overloaded, match="later"):
+            engine.check("a", 0)
+    engine.check("b", 0)
+    engine.submit(Heard(), **{**request, "client": "b"})
+    assert host.next(Submit).refused == 2

@@ -32,13 +32,26 @@ def texts(request: Request) -> list[list[str]]:
 
 
 def test_request_parameters_become_sampling_without_tritons_own() -> None:
-    parameters = {"temperature": 0.5, "id": "42", "priority": 1, "timeout": 2_000_000, "triton_x": 1}
+    parameters = {
+        "temperature": 0.5,
+        "id": "42",
+        "priority": 1,
+        "timeout": 2_000_000,
+        "triton_x": 1,
+        "traceparent": "00-1",
+    }
     engine = ask(Request({"text_input": strings("hi")}, json.dumps(parameters), id="r1"))
     (submitted,) = engine.submitted
     assert submitted["sampling"] == {"temperature": 0.5}
     assert submitted["priority"] == 1
     assert submitted["request_id"] == "r1"
     assert submitted["deadline_s"] == 2.0
+
+
+@pytest.mark.parametrize(("user", "client"), [(None, ""), ("ann", "ann"), (7, "7"), ("x" * 999, "x" * 256)])
+def test_user_is_the_client_and_no_sampling_parameter(user: str | int | None, client: str) -> None:
+    engine = ask(Request({"text_input": strings("hi")}, json.dumps({"user": user, "top_p": 0.5})))
+    assert (engine.submitted[0]["client"], engine.submitted[0]["sampling"]) == (client, {"top_p": 0.5})
 
 
 def test_sampling_parameters_tensor_replaces_request_parameters() -> None:
@@ -104,6 +117,7 @@ def test_answer_knows_whether_its_client_has_gone() -> None:
         ({"text_input": strings("x"), "stream": [True], "exclude_input_in_output": [False]}, "{}", "When streaming"),
         ({"text_input": strings("x")}, '{"timeout": "soon"}', "microseconds"),
         ({"text_input": strings("x")}, '{"lora_name": 7}', "lora_name must be a string"),
+        ({"text_input": strings("x"), "sampling_parameters": strings('{"user": []}')}, "{}", "user must be a string"),
     ],
 )
 def test_input_that_cannot_be_understood_is_refused(inputs: dict[str, Any], parameters: str, named: str) -> None:

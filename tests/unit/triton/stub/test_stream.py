@@ -23,7 +23,7 @@ def tokenizer() -> Tokenizer:
 
 def started(tokenizer: Tokenizer, *, n: int = 1, stop: list[str] | None = None) -> tuple[Stream, Heard]:
     heard = Heard()
-    stream = Stream(1, 0, heard)
+    stream = Stream(1, 0, heard, {}, 0.0)
     stream.accept(Accepted(1, [], n, stop or [], False, 0, True, True, True), tokenizer, {})
     return stream, heard
 
@@ -69,7 +69,7 @@ def test_tokens_without_text_count_for_the_next_answer(tokenizer: Tokenizer) -> 
 
 def test_parsed_chat_is_joined_and_its_tokens_are_not_decoded(tokenizer: Tokenizer) -> None:
     heard = Heard()
-    stream = Stream(1, 0, heard)
+    stream = Stream(1, 0, heard, {}, 0.0)
     stream.accept(Accepted(1, [], 1, ["b"], False, 0, False, True, True), tokenizer, {})
     calls = ['[{"index": 0}]', "", '[{"index": 1}, {"index": 2}]']
     for call in calls:
@@ -110,7 +110,7 @@ def test_sequences_finish_independently(tokenizer: Tokenizer) -> None:
 
 
 def test_stream_is_not_finished_before_it_is_accepted() -> None:
-    assert not Stream(1, 0, Heard()).finished
+    assert not Stream(1, 0, Heard(), {}, 0.0).finished
 
 
 @pytest.mark.parametrize(("finish", "code"), [(2, "unavailable"), (3, "internal")], ids=["abort", "error"])

@@ -142,6 +142,10 @@ class Engine:
         self.aborted: list[int] = []
         self._problem = problem
         self._at = at
+        self.checked: tuple[str, int] | None = None
+
+    def check(self, client: str, priority: int) -> None:
+        self.checked = (client, priority)
 
     def submit(self, answer: Any, **request: Any) -> int:
         if self._problem and len(self.submitted) + 1 == self._at:

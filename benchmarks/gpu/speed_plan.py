@@ -1,0 +1,184 @@
+"""What is measured, the most valuable first. A run that is cut off has measured what stands before."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+LONG, SHORT = 256, 16
+"""Tokens of an answer."""
+
+ALONE, RECIPE = "engine alone", "recipe, blocking"
+KSERVE, OPENAI, GRPC, INFER = "Trident generate", "Trident OpenAI", "Trident gRPC", "Trident /infer"
+GRAPHS_KSERVE, GRAPHS_OPENAI = "Graphs generate", "Graphs OpenAI"
+PYTHON, RUST = "vllm serve, Python", "vllm serve, Rust"
+
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "fp8 KV cache": {"kv_cache_dtype": "fp8"},
+    "fp8 weights": {"quantization": "fp8"},
+    "synchronous scheduling": {"async_scheduling": False},
+}
+"""Other engines, each measured alone: what a setting gives this model."""
+
+
+GRAPH_TOKENS = [1, 2, 4, *range(8, 256, 8), *range(256, 512, 16), *range(512, 1024, 64), *range(1024, 2049, 128)]
+"""vLLM's own graphs, which end at 512 tokens, and larger ones for steps that begin requests beside 512 others."""
+
+
+class Measure(NamedTuple):
+    """``waves`` requests for each of ``streams``, all of ``tokens``, or ``is_mixed`` and so many in the mean."""
+
+    door: str
+    streams: int
+    tokens: int = LONG
+    waves: int = 3
+    setup: str = ""
+    is_mixed: bool = False
+    is_profiled: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.door}{f' ({self.setup})' if self.setup else ''}, {self.streams} × {self.tokens}"
+
+
+class Stop(NamedTuple):
+    """A server gives its memory back."""
+
+    server: str
+
+
+class Start(NamedTuple):
+    """Servers that had no place at the beginning, side by side."""
+
+    servers: tuple[str, ...]
+    note: str
+
+
+class Pin(NamedTuple):
+    """A process of Trident gets whole cores of its own, or none; ``is_split``: its first thread one of them alone."""
+
+    cores: int = 0
+    who: str = "engine core"
+    is_split: bool = False
+
+    @property
+    def setup(self) -> str:
+        apart = ", main thread apart" if self.is_split else ""
+        return f"{self.cores} own cores for the {self.who}{apart}" if self.cores else ""
+
+
+class Nice(NamedTuple):
+    """All threads of a process of Trident get this niceness."""
+
+    niceness: int
+    who: str = "engine core"
+
+    @property
+    def setup(self) -> str:
+        return f"{self.who} at niceness {self.niceness}"
+
+
+Step = Measure | Start | Stop | Pin | Nice
+
+
+def pinning(variants: list[str]) -> list[Step]:
+    """What the engine loses behind KServe: cores of its own against none, larger CUDA graphs against vLLM's, answers of
+    all lengths, which begin and end at any step, against equal ones, which do so together."""
+
+    def under(pin: Pin, *doors: str, streams: int = 512) -> list[Step]:
+        return [pin, *(Measure(door, streams, LONG, 2, pin.setup) for door in doors)]
+
+    two, free, nice = Pin(2), Pin(), Nice(-5)
+    profiled = [Measure(door, 512, LONG, 1, "profiled", is_profiled=True) for door in (KSERVE, OPENAI)]
+    alone = Measure(ALONE, 512, LONG, 2)
+
+    def mixed(*doors: str) -> list[Step]:
+        return [Measure(door, 512, LONG // 2, 2, "mixed lengths", True) for door in doors]
+
+    return [
+        *(Measure(door, 64, LONG, 1, "warm-up") for door in (ALONE, KSERVE, OPENAI, GRAPHS_KSERVE, GRAPHS_OPENAI)),
+        alone,
+        *under(free, KSERVE, GRAPHS_KSERVE),
+        *under(two, KSERVE),
+        free,
+        *mixed(ALONE, KSERVE, GRAPHS_KSERVE),
+        *profiled,
+        *under(free, OPENAI, GRAPHS_OPENAI),
+        *under(two, OPENAI),
+        *under(free, KSERVE, GRAPHS_KSERVE),
+        *under(two, KSERVE, GRAPHS_KSERVE),
+        alone,
+        *under(free, KSERVE, GRAPHS_KSERVE, streams=256),
+        *under(two, KSERVE, streams=256),
+        *under(two, OPENAI),
+        *under(Pin(2, is_split=True), KSERVE),
+        *under(Pin(1, "relay"), KSERVE),
+        *under(Pin(3), KSERVE),
+        free,
+        *mixed(OPENAI, GRAPHS_OPENAI),
+        *(Measure(door, 512, LONG, 2) for door in variants),
+        nice,
+        Measure(KSERVE, 512, LONG, 2, nice.setup),
+    ]
+
+
+def plan(variants: list[str]) -> list[Step]:
+    """All steps; ``variants`` are doors of Trident with other stubs."""
+    two = Pin(2)
+    big = [Measure(door, 512) for door in (ALONE, KSERVE, OPENAI)]
+    middle = [Measure(door, 256) for door in (ALONE, KSERVE, OPENAI)]
+    return [
+        *(Measure(door, 64, LONG, 1, "warm-up") for door in (ALONE, KSERVE, PYTHON)),
+        *big,
+        Measure(PYTHON, 512, LONG, 2),
+        *middle,
+        *(Measure(door, 1, SHORT, 24) for door in (ALONE, KSERVE, OPENAI, PYTHON, GRPC)),
+        Measure(INFER, 512, LONG, 2),
+        Measure(RECIPE, 512, LONG, 1),
+        Measure(INFER, 512, LONG, 2, "mixed lengths", True),
+        Measure(RECIPE, 512, LONG, 1, "mixed lengths", True),
+        Measure(GRPC, 512),
+        *(Measure(door, 512) for door in variants),
+        two,
+        *(Measure(door, 512, setup=two.setup) for door in (KSERVE, OPENAI, *variants[:1])),
+        Pin(),
+        *big,
+        Measure(PYTHON, 256, LONG, 2),
+        *(Measure(door, 64, LONG, 4) for door in (ALONE, KSERVE, OPENAI, PYTHON)),
+        *(Measure(door, 1, LONG, 3) for door in (ALONE, KSERVE, OPENAI, PYTHON)),
+        *(Measure(door, 512, SHORT, 4) for door in (ALONE, KSERVE, OPENAI, PYTHON, INFER)),
+        Stop("vllm-serve-python"),
+        Start(("vllm-serve-rust",), "compiled before, alone"),
+        Measure(RUST, 64, LONG, 1, "warm-up"),
+        Measure(RUST, 512),
+        Measure(OPENAI, 512),
+        Measure(RUST, 256),
+        Measure(RUST, 1, SHORT, 24),
+        *middle,
+        *(Measure(door, 256) for door in (GRPC, *variants)),
+        *(Measure(door, 1024, SHORT, 3) for door in (KSERVE, OPENAI, RUST, INFER)),
+        *(Measure(door, 1024, LONG, 2) for door in (KSERVE, OPENAI, RUST)),
+        *(Measure(door, 64, LONG, 4) for door in (INFER, GRPC, RUST)),
+        *(Stop(server) for server in ("recipe", ALONE, "vllm-serve-rust", "trident")),
+        Start(("trident",), "compiled before, alone"),
+        Stop("trident"),
+        Start(tuple(ENGINES), "side by side"),
+        *(Measure(engine, 512) for engine in ENGINES),
+        *(Measure(engine, 1, LONG, 3) for engine in ENGINES),
+        *(Measure(engine, 512) for engine in ENGINES),
+    ]
+
+
+def needed_s(step: Step) -> float:
+    """Seconds that it takes at the slowest door that was seen, so that nothing begins that cannot end."""
+    if isinstance(step, Start):
+        return 90
+    if isinstance(step, Measure):
+        rates = {PYTHON: 12_000, RECIPE: 8_000}
+        tokens = step.streams * step.waves * (step.tokens + 10)
+        one_s = step.waves * step.tokens * 0.004
+        return 3 + max(tokens / rates.get(step.door, 18_000), one_s)
+    return 0 if isinstance(step, Pin | Nice) else 12
+
+
+PLANS = {"all": plan, "pinning": pinning}

@@ -1,0 +1,1 @@
+"""One file for each thing that is looked at; a check takes a ``Patient`` and yields ``Finding`` values."""

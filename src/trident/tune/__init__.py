@@ -1,0 +1,1 @@
+"""The best configuration for this machine, this model and these SLOs: space, search, trials, result."""
