@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from served import Served
 
+from trident.protocol.nursery import VARIABLE, Place
+
+
+@pytest.fixture(scope="session", autouse=True)
+def vllm_is_imported_once() -> Iterator[None]:
+    """Servers of single tests get their engine host from a process that has imported vLLM, as those of ``trident tune``
+    do: an import costs more than most of these tests."""
+    place = Place(os.getpid(), Path(tempfile.mkdtemp(prefix="trident-tests-")) / "nursery.sock")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, place.text)
+        yield
+
+
+@pytest.fixture
+def engine_is_started_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of how a server starts and ends."""
+    monkeypatch.delenv(VARIABLE)
+
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Served by two stubs for each contract, so that both the choice between them and their sum are exercised."""
+def server(tmp_path_factory: pytest.TempPathFactory, vllm_is_imported_once: None) -> Iterator[Served]:
+    """Started as users start it, with two stubs for each contract, so that both the choice between them and their sum
+    are exercised."""
     served = Served.plan(tmp_path_factory.mktemp("t"))
-    started = served.serve("demo", "--stubs", "2", "--open-apis", "shared-memory")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE)
+        started = served.serve("demo", "--stubs", "2", "--open-apis", "shared-memory")
     assert started.returncode == 0, started.stdout + started.stderr
     yield served
     stopped = served.trident("stop")

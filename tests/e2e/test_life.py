@@ -18,7 +18,7 @@ from served import Served
 CANNOT_START = 3
 STOP_TIMEOUT_S = 60
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300), pytest.mark.usefixtures("engine_is_started_whole")]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -169,6 +170,7 @@ class Nursery:
         os.chdir(birth.folder)
         os.environ.clear()
         os.environ.update(birth.environ)
+        tempfile.tempdir = None  # an import has asked for it; what the nursery had may be gone
         for target, fd in zip((1, 2), fds, strict=False):
             os.dup2(fd, target)
             os.close(fd)

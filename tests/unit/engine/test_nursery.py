@@ -15,11 +15,13 @@ import pytest
 DEADLINE_S = 20.0
 NURSERY = """
 import sys
+import tempfile
 from pathlib import Path
 from trident.engine.nursery import Nursery
 from trident.protocol.nursery import Place
 nursery = Nursery(Place.parse(sys.argv[1]))
 print("listening", flush=True)
+tempfile.gettempdir()
 birth = nursery.serve()
 if birth is not None:
     exec(Path(birth.spec_path).read_text())
@@ -98,6 +100,12 @@ def test_host_has_the_stand_ins_output_folder_and_environment(home: Home, tmp_pa
     standing = home.host("import os; print(os.getcwd(), os.environ['GREETING'], flush=True)", GREETING="hello")
     out, _ = standing.communicate(timeout=DEADLINE_S)
     assert out.decode() == f"{tmp_path} hello\n"
+
+
+def test_host_has_the_temporary_folder_of_its_own_server(home: Home, tmp_path: Path) -> None:
+    standing = home.host("import tempfile; print(tempfile.gettempdir(), flush=True)", TMPDIR=os.fspath(tmp_path))
+    out, _ = standing.communicate(timeout=DEADLINE_S)
+    assert out.decode() == f"{tmp_path}\n"
 
 
 def test_status_pipe_is_handed_on(home: Home, tmp_path: Path) -> None:
