@@ -13,12 +13,11 @@ import functools
 import json
 import math
 import os
-import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import psutil
 import smoke
 import speed_cpus
 import speed_load
+import speed_machine
 import speed_servers
 from speed_client import lengths, prompts
 from speed_load import Load, Outcome
@@ -34,6 +34,8 @@ from speed_rows import cpu_s, in_words, row_of, waited_s, watchers
 from speed_servers import Alone, NotStarted, Started
 from speed_triton import Recipe, Trident, Variant, beside
 from unsupervised import Place
+
+from trident.runtime import core_cpus
 
 VLLM_PORTS = {"vllm-serve-python": 19101, "vllm-serve-rust": 19102}
 GRAPHS_PORT = 19300
@@ -50,7 +52,7 @@ class Run:
         self.servers: dict[str, Started] = {}
         self.rows: list[dict[str, Any]] = []
         self.left_out: list[str] = []
-        self.facts: dict[str, Any] = {"machine": machine(), "engine": asked.engine, "command": sys.argv}
+        self.facts: dict[str, Any] = {"machine": speed_machine.facts(), "engine": asked.engine, "command": sys.argv}
         self.cache = asked.out / "caches" if asked.build == "cpu" else Path.home() / "speed-caches"
         self.cores: list[list[int]] = []
         self.deadline_s = self.begun_s + float(asked.budget_s)
@@ -77,7 +79,7 @@ class Run:
         self.say(f"{name} starts")
 
     def makers(self) -> dict[str, Callable[[dict[str, Any]], Started]]:
-        """By name; ``vllm serve`` in Rust finds what the Python one has compiled."""
+        """By name; ``vllm serve`` in Rust finds what Trident has compiled."""
         serve = speed_servers.vllm_serve
         python, rust = VLLM_PORTS["vllm-serve-python"], VLLM_PORTS["vllm-serve-rust"]
         cache = self.cache
@@ -99,7 +101,7 @@ class Run:
             ),
             ALONE: lambda engine: Alone(ALONE, self.place, engine, cache / "alone"),
             "vllm-serve-python": lambda engine: serve(self.place, python, engine, cache / "vllm", is_rust=False),
-            "vllm-serve-rust": lambda engine: serve(self.place, rust, engine, cache / "vllm", is_rust=True),
+            "vllm-serve-rust": lambda engine: serve(self.place, rust, engine, cache / "trident", is_rust=True),
         }
 
     def start_all(self, names: tuple[str, ...], note: str) -> None:
@@ -152,7 +154,8 @@ class Run:
         if door is None:
             outcome = alone(server, load)
         else:
-            outcome = speed_load.run(door, load, self.asked.clients, min(self.asked.limit_s, self.left_s()))
+            with speed_cpus.on(self.of_nobody()):
+                outcome = speed_load.run(door, load, self.asked.clients, min(self.asked.limit_s, self.left_s()))
         seen = {name: watcher.said() for name, watcher in watched.items()}
         spent = {name: value - before.get(name, 0.0) for name, value in cpu_s(server).items()}
         row = row_of(step, outcome, {**spent, "clients": outcome.client_cpu_s}, waited_s(server) - waited)
@@ -161,6 +164,11 @@ class Run:
         self.say(in_words(row))
         for profiler in profilers:
             self.say(profiler.end())
+
+    def of_nobody(self) -> set[int]:
+        """CPUs that no engine core has for itself: clients would be on another machine."""
+        tridents = [server for server in self.servers.values() if isinstance(server, Trident)]
+        return os.sched_getaffinity(0) - {cpu for one in tridents for core in one.shares.of_cores for cpu in core}
 
     def profilers(self, server: Started, step: Measure) -> list[speed_cpus.Profiler]:
         """None unless the step asks for them and py-spy is there."""
@@ -201,19 +209,6 @@ def alone(server: Started, load: Load) -> Outcome:
     told = server.order({"kind": "loop", "streams": load.streams, "prompts": asked, "tokens": each})
     times = (told["first_s"], told["per_token_s"], told["end_s"])
     return Outcome(load, told["seconds"], *times, tokens=told["tokens"], events=0, size_bytes=0, client_cpu_s=0.0)
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    found: dict[str, Any] = {"cpus": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()}
-    cpuinfo = Path("/proc/cpuinfo").read_text().splitlines()
-    found["cpu"] = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), "")
-    try:
-        query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        found["gpu"] = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        found["gpu"] = None
-    return found
 
 
 def variants(asked: argparse.Namespace) -> list[Variant]:
@@ -267,6 +262,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--measure-s", type=float, default=math.inf, help="once all have started, within the budget")
     parser.add_argument("--most-streams", type=int, default=10_000)
     parser.add_argument("--most-tokens", type=int, default=LONG)
+    parser.add_argument("--core-cpus", type=int, default=0, help="each engine core of Trident gets so many CPUs")
     parser.add_argument("--commit", default="", help="of Trident, for the record")
     parser.add_argument("--patience", type=float, default=1.0, help="how much slower than an H100 the machine is")
     return parser.parse_args()
@@ -275,7 +271,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Exit code 0 when something was measured."""
     asked = arguments()
-    run = Run(asked, smoke.place_of(asked))
+    place = smoke.place_of(asked)
+    by_default = core_cpus.wanted(place.config, asked.build, os.cpu_count() or 1, core_cpus.machine_gpus())
+    runtime = place.config.runtime.model_copy(update={"core_cpus": asked.core_cpus})
+    run = Run(asked, replace(place, config=place.config.model_copy(update={"runtime": runtime})))
+    run.facts["core_cpus"] = {"asked": asked.core_cpus, "by default here": by_default}
     if asked.build == "cuda" and not run.facts["machine"]["gpu"]:
         print(
             "speed.py: there is no GPU here.\n"
@@ -287,6 +287,9 @@ def main() -> int:
     run.facts["commit"] = asked.commit
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is stopped
     try:
+        if asked.build == "cuda":
+            run.facts["measured limits"] = speed_machine.limits(asked.engine_python)  # while there is room
+            run.say(f"{run.facts['measured limits']}, {run.facts['core_cpus']}")
         begin(run)
         run.deadline_s = min(run.deadline_s, time.monotonic() + asked.measure_s)
         doors = [f"Trident {variant.name}" for variant in variants(asked)]

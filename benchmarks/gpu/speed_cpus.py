@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,17 @@ SPIN_S = 0.06
 SLOWED = 0.8
 """Of its own pace: a CPU below it beside another shares a core with it."""
 PROFILED_S, PROFILES_PER_S = 5, 250
+
+
+@contextlib.contextmanager
+def on(cpus: Collection[int]) -> Iterator[None]:
+    """What this thread starts meanwhile stays on these; none: on all."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cores() -> list[list[int]]:

@@ -17,6 +17,10 @@ ENGINES: dict[str, dict[str, Any]] = {
     "fp8 KV cache": {"kv_cache_dtype": "fp8"},
     "fp8 weights": {"quantization": "fp8"},
     "synchronous scheduling": {"async_scheduling": False},
+    "performance mode throughput": {"performance_mode": "throughput"},
+    "n-gram speculation": {
+        "speculative_config": {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}
+    },
 }
 """Other engines, each measured alone: what a setting gives this model."""
 
@@ -122,6 +126,44 @@ def pinning(variants: list[str]) -> list[Step]:
     ]
 
 
+def defaults(variants: list[str]) -> list[Step]:
+    """Trident as it is by default, with vLLM's CUDA graphs and with larger ones, and vLLM's Rust server; then other
+    engines."""
+    doors = (ALONE, KSERVE, GRAPHS_KSERVE, OPENAI, GRAPHS_OPENAI)
+    engines = tuple(ENGINES)
+    return [
+        *(Measure(door, 64, LONG, 1, "warm-up") for door in doors),
+        *(Measure(door, 512, LONG, 2) for door in doors * 2),
+        *(Measure(door, 512, LONG // 2, 2, "mixed lengths", True) for door in doors * 2),
+        *(Measure(door, 256, LONG, 2) for door in doors * 2),
+        *(Measure(door, 1, SHORT, 24) for door in doors),
+        *(Measure(door, 64, LONG, 2) for door in doors),
+        *(Measure(door, 512, LONG, 2) for door in variants),
+        *(Measure(door, 1024, LONG, 1) for door in (ALONE, KSERVE, OPENAI)),
+        Stop("graphs"),
+        Start(("vllm-serve-rust",), "its compiled code was there, beside idle servers"),
+        Measure(RUST, 64, LONG, 1, "warm-up"),
+        *(Measure(door, 512, LONG, 2) for door in (RUST, OPENAI) * 2),
+        *(Measure(door, 1024, LONG, 1) for door in (RUST, OPENAI)),
+        *(Measure(RUST, streams, LONG, 2) for streams in (64, 256)),
+        Measure(RUST, 1, SHORT, 24),
+        *(Measure(door, 512, SHORT, 4) for door in (ALONE, KSERVE, OPENAI, RUST, INFER)),
+        Stop("vllm-serve-rust"),
+        Stop("trident"),
+        Start(("trident",), "its compiled code was there, alone"),
+        Stop("trident"),
+        Start(engines[:2], "side by side"),
+        *(Measure(engine, 512, LONG, 2) for engine in (ALONE, *engines[:2]) * 2),
+        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, *engines[:2])),
+        *(Stop(engine) for engine in engines[:2]),
+        Start(engines[3:], "side by side"),
+        *(Measure(engine, 512, LONG, 2) for engine in (ALONE, *engines[3:]) * 2),
+        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, *engines[3:])),
+        Stop(ALONE),
+        *(Stop(engine) for engine in engines[3:]),
+    ]
+
+
 def plan(variants: list[str]) -> list[Step]:
     """All steps; ``variants`` are doors of Trident with other stubs."""
     two = Pin(2)
@@ -181,4 +223,4 @@ def needed_s(step: Step) -> float:
     return 0 if isinstance(step, Pin | Nice) else 12
 
 
-PLANS = {"all": plan, "pinning": pinning}
+PLANS = {"all": plan, "pinning": pinning, "defaults": defaults}

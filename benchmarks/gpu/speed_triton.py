@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import speed_cpus
 import speed_doors
 import unsupervised
 from speed_servers import Alone, Started, caches
@@ -19,6 +20,7 @@ from unsupervised import Place
 from trident import engine_command
 from trident.config.models import Config
 from trident.protocol.status import Ready
+from trident.runtime import core_cpus
 from trident.runtime.control_env import TritonInstall
 from trident.supervisor.run_directory import RunDirectory
 from trident.triton import command as triton_command
@@ -76,9 +78,11 @@ class Trident(Started):
         self.config = place.config
         self.directory = RunDirectory(place.config, shm_prefix(place.config))
         self.directory.acquire()
+        self.shares = core_cpus.take(place.config, place.engine.build)
         with _environ(caches(cache)):
-            self.host = unsupervised.EngineHost(place)
-        triton = start_triton(self, place.config, place.triton, _models(place, variants), "triton")
+            self.host = unsupervised.EngineHost(place, self.shares)
+        with speed_cpus.on(self.shares.rest):
+            triton = start_triton(self, place.config, place.triton, _models(place, variants), "triton")
         self.processes = [self.host.process, triton]
         self.watch(self.doors[f"{called} {contracts.generate_name}"])
 
@@ -100,6 +104,7 @@ class Trident(Started):
     def stop(self) -> None:
         """And its run directory."""
         super().stop()
+        self.shares.release()
         self.directory.release()
 
 

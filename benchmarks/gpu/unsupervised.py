@@ -20,6 +20,7 @@ from trident.config.models import Config
 from trident.models.resolve import ResolvedModel
 from trident.protocol import status
 from trident.runtime.control_env import TritonInstall
+from trident.runtime.core_cpus import Shares
 from trident.runtime.engine_env import EngineEnv
 from trident.supervisor.run_directory import RunDirectory
 from trident.triton import command as triton_command
@@ -48,9 +49,9 @@ class Place:
 class EngineHost:
     """The engine host's process and what it has said about itself, with the seconds since its start."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, shares: Shares = engine_command.NO_SHARES) -> None:
         spec_path = place.config.run_dir / "engine-host.json"
-        engine_command.spec(place.config, place.model, place.engine).save(spec_path)
+        engine_command.spec(place.config, place.model, place.engine, shares).save(spec_path)
         env = engine_command.environment(place.config, place.engine)
         if place.engine_path:
             env["PYTHONPATH"] += os.pathsep + place.engine_path

@@ -71,10 +71,10 @@ class Sampler:
             interval_s = self.settings.refresh_s if self._watchers else UNWATCHED_S
             self._woken.clear()
             rest_s = max(0.05, interval_s - (self._clock() - started_s))
-            try:
-                await asyncio.wait_for(self._woken.wait(), rest_s)
-            except asyncio.TimeoutError:
-                continue
+            woken = asyncio.ensure_future(self._woken.wait())
+            # Not ``wait_for``: before Python 3.12 it may forget that it was cancelled.
+            await asyncio.wait([woken], timeout=rest_s)
+            woken.cancel()
 
     async def read(self) -> Snapshot:
         """One reading, told to all who watch."""

@@ -4,7 +4,6 @@ end is nobody else's."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -72,8 +71,7 @@ class Attendants:
             log.warning("%s", error)
             child = member.child
             if child.failed is not None:  # it ends by itself, and what it has said stays to be read
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(child.wait(), STOP_TIMEOUT_S)
+                await child.wait(STOP_TIMEOUT_S)
             await child.stop(STOP_TIMEOUT_S, asyncio.Event())
             return child.failed is None and child.exit_code != CANNOT_START
         await member.child.wait()

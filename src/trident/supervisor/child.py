@@ -158,21 +158,20 @@ class Child:
 
     async def wait_until_ready(self, timeout_s: float) -> None:
         """Raises EngineStartFailed with the cause when the child fails, ends or is not ready in time."""
-        try:
-            await asyncio.wait_for(self._settled.wait(), timeout_s)
-        except asyncio.TimeoutError:
+        await _first_of(self._settled, timeout_s=timeout_s)
+        if not self._settled.is_set():
             raise EngineStartFailed(
                 f"{self._title} is not ready after {timeout_s:g} s",
                 f"the last thing it did: {self.phase}",
                 "look into its log, or give it more time: --start-timeout-s N",
                 log_path=self.command.log_path,
-            ) from None
+            )
         if self.failed or not self.is_alive:
             raise self.error()
 
-    async def wait(self) -> None:
-        """Returns when the process has ended."""
-        await self._ended.wait()
+    async def wait(self, timeout_s: float | None = None) -> None:
+        """Returns when the process has ended, or the time is over."""
+        await _first_of(self._ended, timeout_s=timeout_s)
 
     def order(self, order: signal.Signals) -> None:
         """One of ``protocol.orders`` for a child that takes them; ``drained`` is set when it has been carried out, or
@@ -368,10 +367,13 @@ class Child:
             os.killpg(self._popen.pid, signal.SIGKILL)
 
 
-async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
-    """Returns when one of them is set or the time is over."""
+async def _first_of(*events: asyncio.Event, timeout_s: float | None) -> None:
+    """Returns when one of them is set or the time is over. ``wait_for`` would, before Python 3.12, forget that it was
+    cancelled in the moment in which its event came."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
-    await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)

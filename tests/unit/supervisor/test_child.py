@@ -38,6 +38,23 @@ def test_child_that_says_ready_is_alive_and_ready(tmp_path: Path) -> None:
     fakes.run(scenario())
 
 
+def test_who_waits_for_a_child_is_cancelled_even_as_it_becomes_ready(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        def cancel() -> None:
+            if child.ready is not None:
+                waiting.cancel()
+
+        child = Child(fakes.command(tmp_path, fakes.SERVES), cancel)
+        waiting = asyncio.ensure_future(asyncio.sleep(0))
+        child.start()
+        waiting = asyncio.ensure_future(child.wait_until_ready(10))
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        await child.stop(5, asyncio.Event())
+
+    fakes.run(scenario())
+
+
 def test_child_without_status_is_ready_when_it_answers(tmp_path: Path) -> None:
     async def scenario() -> None:
         child = Child(fakes.http_command(tmp_path, fakes.free_port()), ignore)
