@@ -52,6 +52,14 @@ test: setup ## set everything up and pass every check
 static: # what needs no server, out of the way of those that do
 	@nice -n 19 $(MAKE) --no-print-directory lint types imports docs
 
+# What fails is run once more, by itself and with servers of its own: a shared machine stands still at times. Both runs
+# are told; who sees a second one in a log has a defect to find, of the test or of Trident.
+define PYTEST
+run() { $(BIN)/python -m pytest -q -o cache_dir=.pytest_cache/$@ "$$@"; }; \
+	again() { [ $$? -eq 1 ] && echo "$@: once more what has failed" && run --last-failed --last-failed-no-failures none "$$@"; }; \
+	tested() { run "$$@" || again "$$@"; }; tested
+endef
+
 lint: build ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,10 +71,10 @@ imports: build ## which package may import which
 	$(BIN)/lint-imports
 
 unit: build ## tests without an engine
-	$(BIN)/python -m pytest -q tests/unit
+	@$(PYTEST) tests/unit
 
 hazards: setup
-	$(BIN)/python -m pytest -q tests/e2e/hazards
+	@$(PYTEST) tests/e2e/hazards
 
 WATCHED := doctor monitor pages
 
@@ -76,13 +84,13 @@ unit-and-watched:
 	@$(MAKE) --no-print-directory watched
 
 watched: setup
-	$(BIN)/python -m pytest -q $(WATCHED:%=tests/e2e/%)
+	@$(PYTEST) $(WATCHED:%=tests/e2e/%)
 
 doors: setup
-	$(BIN)/python -m pytest -q tests/e2e tests/gpu $(WATCHED:%=--ignore=tests/e2e/%) --ignore=tests/e2e/hazards
+	@$(PYTEST) tests/e2e tests/gpu $(WATCHED:%=--ignore=tests/e2e/%) --ignore=tests/e2e/hazards
 
 e2e: setup ## tests with real Triton and real vLLM (those that need a GPU are skipped without one)
-	$(BIN)/python -m pytest -q tests/e2e tests/gpu
+	@$(PYTEST) tests/e2e tests/gpu
 
 # mkdocs has an environment of its own: nothing of Trident runs with what it wants.
 .venv/docs/.installed: .venv/.uv requirements/docs.txt

@@ -83,7 +83,7 @@ class SystemdManager:
 
 def _environ(home: Path) -> dict[str, str]:
     own = {"HOME": home, "XDG_RUNTIME_DIR": home / "run", "XDG_CONFIG_HOME": home / "config"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "XDG_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DBUS_", "XDG_", "TRIDENT_"))}
     return {**kept, **{name: str(place) for name, place in own.items()}}
 
 

@@ -27,6 +27,8 @@ class Knob:
     doubt: str = ""
 
 
+_NGRAM = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}
+
 KNOBS = (
     Knob("max_num_seqs", (16, 32, 64, 128, 256, 512, 1024), "how many sequences share a step"),
     Knob("max_num_batched_tokens", (512, 1024, 2048, 4096, 8192, 16384), "how much prefill a step may hold"),
@@ -47,8 +49,10 @@ KNOBS = (
     Knob("quantization", ("fp8",), "half the weights to read", builds=("cuda",), changes_numerics=True),
     Knob(
         "speculative_config",
-        ({"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4},),
-        "guesses the next tokens from the prompt", builds=("cuda",),
+        (_NGRAM,),
+        "guesses the next tokens from what is there already",
+        doubt="how much faster it is depends on how much answers repeat: one load says "
+        "nothing of another; answers with a seed become others",
     ),
     Knob("data_parallel_size", (2, 4, 8), "replicas of the engine behind the same doors"),
     Knob("openai_server", ("python",), "vLLM's OpenAI server in Python instead of the Rust one", section="runtime"),
@@ -57,6 +61,7 @@ KNOBS = (
 
 PRESETS: tuple[dict[str, Any], ...] = (
     {"stream_interval": 8},
+    {"speculative_config": _NGRAM},
     {"quantization": "fp8"},
     {"dtype": "float32"},
     {"kv_cache_dtype": "fp8"},
