@@ -12,7 +12,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 endef
 export CHECK_PYTHON
 .DEFAULT_GOAL := build
-.PHONY: help build serve test static watched unit-and-watched lint types imports unit e2e hazards doors docs man setup dashboards pins clean
+.PHONY: help build serve test without-an-engine watched lint types imports unit e2e hazards doors docs man setup dashboards pins clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +46,11 @@ serve: setup ## set everything up and serve the demo model
 
 # Two cores are kept busy for the whole time. Hazards have deadlines, so beside them there is only what gives way.
 test: setup ## set everything up and pass every check
-	@$(MAKE) --no-print-directory -j2 --output-sync=target hazards static
-	@$(MAKE) --no-print-directory -j2 --output-sync=target doors unit-and-watched
+	@$(MAKE) --no-print-directory -j2 --output-sync=target hazards without-an-engine
+	@$(MAKE) --no-print-directory -j2 --output-sync=target doors watched
 
-static: # what needs no server, out of the way of those that do
-	@nice -n 19 $(MAKE) --no-print-directory lint types imports docs
+without-an-engine: build
+	@nice -n 10 $(MAKE) --no-print-directory lint types imports docs unit
 
 # What fails is run once more, by itself and with servers of its own: a shared machine stands still at times. Both runs
 # are told; who sees a second one in a log has a defect to find, of the test or of Trident.
@@ -76,12 +76,8 @@ unit: build ## tests without an engine
 hazards: setup
 	@$(PYTEST) tests/e2e/hazards
 
-WATCHED := doctor monitor pages
-
-# One after the other: each starts a browser.
-unit-and-watched:
-	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory watched
+# Each of the two starts browsers or servers of its own, and they take about as long.
+WATCHED := doctor monitor pages test_life.py
 
 watched: setup
 	@$(PYTEST) $(WATCHED:%=tests/e2e/%)
