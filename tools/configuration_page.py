@@ -72,6 +72,10 @@ On a CPU Trident sets what follows, unless you set it: `enforce_eager = true`; o
 KV cache for 64 sequences of `max_model_len` (`max_num_seqs` of them if that is less), at most 4 GiB and a quarter of
 the free memory, where vLLM would take 92 % of all memory. `kv_cache_memory_bytes` is what changes it;
 `gpu_memory_utilization` is for GPUs.
+
+On a GPU of 40 GiB and more Trident sets `cudagraph_capture_sizes` up to 2,048 tokens, where vLLM's own end at 512, unless you
+set them or what decides on them (`max_cudagraph_capture_size`, `compilation_config`, `performance_mode`,
+`speculative_config`, `enforce_eager`): why, and what it costs, is in [performance](performance.md).
 """
 _OTHERS = """\
 vLLM's own `VLLM_…` variables reach the engine as they are. The hubs' variables (`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`,

@@ -30,7 +30,10 @@ def engine_is_started_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, vllm_is_imported_once: None) -> Iterator[Served]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory,
+    vllm_is_imported_once: None,  # noqa: ARG001 - it comes first
+) -> Iterator[Served]:
     """Started as users start it, with two stubs for each contract, so that both the choice between them and their sum
     are exercised."""
     served = Served.plan(tmp_path_factory.mktemp("t"))

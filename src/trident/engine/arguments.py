@@ -19,6 +19,7 @@ from vllm.entrypoints.openai.models.protocol import LoRAModulePath
 from vllm.platforms import current_platform
 from vllm.v1.metrics import buckets
 
+from trident.engine import graph_sizes
 from trident.engine.openai_gate import Bounds
 from trident.protocol.spec import HostSpec
 
@@ -49,6 +50,8 @@ def complete(spec: HostSpec) -> dict[str, Any]:
     if current_platform.is_cpu():
         for name, value in _cpu_defaults(chosen).items():
             chosen.setdefault(name, value)
+    elif current_platform.is_cuda():
+        chosen.update(graph_sizes.by_default(chosen, current_platform.get_device_total_memory()))
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     if unknown := sorted(set(chosen) - known):
         raise UnknownArgument(f"vLLM has no engine argument called {', '.join(unknown)}")

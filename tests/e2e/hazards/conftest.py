@@ -11,7 +11,7 @@ from trident.protocol.nursery import VARIABLE
 
 
 @pytest.fixture(scope="package", autouse=True)
-def engines_are_started_whole(vllm_is_imported_once: None) -> Iterator[None]:
+def engines_are_started_whole(vllm_is_imported_once: None) -> Iterator[None]:  # noqa: ARG001 - it comes first
     """What heals must not depend on a process that only the tests have."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE, raising=False)
@@ -19,7 +19,10 @@ def engines_are_started_whole(vllm_is_imported_once: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def hurt(tmp_path_factory: pytest.TempPathFactory, engines_are_started_whole: None) -> Iterator[Served]:
+def hurt(
+    tmp_path_factory: pytest.TempPathFactory,
+    engines_are_started_whole: None,  # noqa: ARG001 - it comes first
+) -> Iterator[Served]:
     """Two stubs for each contract: one may die while the other goes on."""
     served = Served.plan(tmp_path_factory.mktemp("h"))
     started = served.serve("demo", "--stubs", "2")
