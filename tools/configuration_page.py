@@ -73,8 +73,8 @@ KV cache for 64 sequences of `max_model_len` (`max_num_seqs` of them if that is 
 the free memory, where vLLM would take 92 % of all memory. `kv_cache_memory_bytes` is what changes it;
 `gpu_memory_utilization` is for GPUs.
 
-On a GPU of 40 GiB and more Trident sets `cudagraph_capture_sizes` up to 2,048 tokens, where vLLM's own end at 512, unless you
-set them or what decides on them (`max_cudagraph_capture_size`, `compilation_config`, `performance_mode`,
+On a GPU of 40 GiB and more Trident sets `cudagraph_capture_sizes` up to 2,048 tokens, where vLLM's own end at 512,
+unless you set them or what decides on them (`max_cudagraph_capture_size`, `compilation_config`, `performance_mode`,
 `speculative_config`, `enforce_eager`): why, and what it costs, is in [performance](performance.md).
 """
 _OTHERS = """\
