@@ -164,6 +164,34 @@ def defaults(variants: list[str]) -> list[Step]:
     ]
 
 
+def others(variants: list[str]) -> list[Step]:
+    """Trident as it is by default beside vLLM's Python server and the recipe as people run it; then other engines."""
+    mode, guessing, synchronous = "performance mode throughput", "n-gram speculation", "synchronous scheduling"
+    servers = (ALONE, KSERVE, OPENAI, PYTHON)
+
+    def engines(*names: str) -> list[Step]:
+        return [
+            *(Measure(name, 512, LONG, 2) for name in (ALONE, *names) * 2),
+            *(Measure(name, streams, LONG, 2) for streams in (64, 1) for name in (ALONE, *names)),
+            *(Stop(name) for name in names),
+        ]
+
+    return [
+        *(Measure(door, 64, LONG, 1, "warm-up") for door in servers),
+        *(Measure(door, 512, LONG, 2) for door in servers * 2),
+        *(Measure(door, 512, LONG // 2, 2, "mixed lengths", True) for door in servers),
+        *(Measure(door, 512, LONG, 1) for door in (INFER, RECIPE)),
+        *(Measure(door, 512, LONG, 1, "mixed lengths", True) for door in (INFER, RECIPE)),
+        *(Measure(door, 256, LONG, 2) for door in servers * 2),
+        *(Measure(door, 512, LONG, 2) for door in (GRPC, *variants)),
+        *(Stop(server) for server in ("recipe", "vllm-serve-python", "trident")),
+        Start((mode, guessing), "side by side"),
+        *engines(mode, guessing),
+        Start((synchronous,), "beside an idle engine"),
+        *engines(synchronous),
+    ]
+
+
 def plan(variants: list[str]) -> list[Step]:
     """All steps; ``variants`` are doors of Trident with other stubs."""
     two = Pin(2)
@@ -223,4 +251,4 @@ def needed_s(step: Step) -> float:
     return 0 if isinstance(step, Pin | Nice) else 12
 
 
-PLANS = {"all": plan, "pinning": pinning, "defaults": defaults}
+PLANS = {"all": plan, "pinning": pinning, "defaults": defaults, "others": others}
