@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import socket
 import ssl
@@ -16,6 +18,7 @@ from typing import Any
 
 import httpx
 
+FIRST_PORT = 15000
 START_TIMEOUT_S = 300
 REQUEST_TIMEOUT_S = 120
 # Read once: httpx would read the system's certificates for each request, which costs more than most requests do.
@@ -24,15 +27,17 @@ QUESTIONS = Path(__file__).parents[2] / "src" / "trident" / "models" / "demo" / 
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
+    """Ports that nobody listens on now. None that the kernel gives to clients: a server that is started once more on
+    its ports would find one of them taken by somebody's connection."""
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(FIRST_PORT, first_of_clients), 50 * count):
+        with socket.socket() as item, contextlib.suppress(OSError):
+            item.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"there are no {count} free ports between {FIRST_PORT} and {first_of_clients}")
 
 
 def questions(kind: str | None = None) -> list[dict[str, str]]:
