@@ -44,7 +44,10 @@ KNOBS = (
     Knob("max_cudagraph_capture_size", (64, 256, 512), "up to which batch CUDA graphs are used", builds=("cuda",)),
     Knob("enforce_eager", (False,), "whether torch.compile pays on this machine", builds=("cpu",), needs="g++"),
     Knob("block_size", (32, 64, 128), "tokens of a block of the KV cache", builds=("cpu",)),
-    Knob("dtype", ("float32",), "whether this CPU is faster with whole floats", builds=("cpu",), changes_numerics=True),
+    Knob(
+        "dtype", ("float32",), "CPUs without instructions for bfloat16 are faster with whole floats", builds=("cpu",),
+        doubt="weights and KV cache take twice the memory; rounding is finer, so that answers may differ",
+    ),
     Knob("kv_cache_dtype", ("fp8",), "half the KV cache for each token", builds=("cuda",), changes_numerics=True),
     Knob("quantization", ("fp8",), "half the weights to read", builds=("cuda",), changes_numerics=True),
     Knob(
@@ -60,10 +63,10 @@ KNOBS = (
 )  # fmt: skip
 
 PRESETS: tuple[dict[str, Any], ...] = (
+    {"dtype": "float32"},
     {"stream_interval": 8},
     {"speculative_config": _NGRAM},
     {"quantization": "fp8"},
-    {"dtype": "float32"},
     {"kv_cache_dtype": "fp8"},
     {"performance_mode": "throughput"},
     {"data_parallel_size": 2},

@@ -18,6 +18,7 @@ ACTIVATION_COPIES = 4
 KV_BYTES = {"fp8": 1.0, "fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "float16": 2.0, "bfloat16": 2.0}
 DEFAULT_LENGTH_TOKENS = 2048
 GIBIBYTE = 2**30
+FLOAT32 = ("float32", "float")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +64,13 @@ def read(folder: Path) -> Model:
 def lacking(model: Model, engine: Mapping[str, Any], memory_bytes: int, *, replicas_share: bool = True) -> str | None:
     """Why these engine arguments cannot fit into ``memory_bytes`` (of the machine, which replicas share, or of all GPUs
     that share one replica), None where they may."""
+    is_float32 = engine.get("dtype") in FLOAT32
     weights = model.weights_bytes * (0.5 if engine.get("quantization") == "fp8" else 1.0)
+    weights *= 4.0 / model.bytes_per_weight if is_float32 else 1.0
     length = int(engine.get("max_model_len") or 0)
     length = length if length > 0 else model.longest_tokens or DEFAULT_LENGTH_TOKENS
-    kv = length * model.kv_bytes_per_token * KV_BYTES.get(str(engine.get("kv_cache_dtype")), 2.0) / 2
+    number_bytes = KV_BYTES.get(str(engine.get("kv_cache_dtype")), 4.0 if is_float32 else 2.0)
+    kv = length * model.kv_bytes_per_token * number_bytes / 2
     step = int(engine.get("max_num_batched_tokens") or 0)
     # Logits are made for the last token of each sequence only, in 4 bytes.
     sequences = min(int(engine.get("max_num_seqs") or 1), step or 10**9)

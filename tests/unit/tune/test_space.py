@@ -115,6 +115,9 @@ def test_kv_cache_of_a_token_counts_keys_and_values_of_all_layers() -> None:
         ({"max_model_len": 4096}, 2, True),
         ({"max_model_len": 4096, "data_parallel_size": 2}, 2, False),
         ({"kv_cache_dtype": "fp8"}, 4, True),
+        ({"dtype": "float32"}, 10, False),  # both twice as large
+        ({"dtype": "float32"}, 11, True),
+        ({"dtype": "float32", "max_model_len": 4096}, 3, True),
         ({"max_model_len": 4096, "max_num_batched_tokens": 10**6}, 8, False),
     ],
 )
