@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ import speed_machine
 import speed_servers
 from speed_client import lengths, prompts
 from speed_load import Load, Outcome
-from speed_plan import ALONE, ENGINES, GRAPH_TOKENS, LONG, PLANS, Measure, Nice, Pin, Start, Step, needed_s
+from speed_plan import ALONE, ENGINES, GRAPH_TOKENS, LONG, PLANS, Measure, Nice, Pin, Start, Step, Together, needed_s
 from speed_rows import cpu_s, in_words, row_of, waited_s, watchers
 from speed_servers import Alone, NotStarted, Started
 from speed_triton import Recipe, Trident, Variant, beside
@@ -165,6 +166,26 @@ class Run:
         for profiler in profilers:
             self.say(profiler.end())
 
+    def measure_together(self, step: Together) -> None:
+        """One row, of all engines at once: what the last of them ends with."""
+        servers = [self.servers[name] for name in step.engines if name in self.servers]
+        each = step.streams // len(step.engines)
+        self._seed += 1000
+        loads = [
+            Load(each, each * step.waves, step.tokens, self.asked.words, self._seed + n) for n in range(len(servers))
+        ]
+        with ThreadPoolExecutor(len(loads)) as pool:
+            outcomes = list(pool.map(alone, servers, loads))
+        rate = sum(one.tokens for one in outcomes) / max(one.seconds for one in outcomes)
+        row = {
+            "engines": step.engines,
+            "streams": step.streams,
+            "output_tokens": step.tokens,
+            "tokens_per_s": round(rate),
+        }
+        self.rows.append(row)
+        self.say(str(row))
+
     def of_nobody(self) -> set[int]:
         """CPUs that no engine core has for itself: clients would be on another machine."""
         tridents = [server for server in self.servers.values() if isinstance(server, Trident)]
@@ -228,6 +249,8 @@ def follow(run: Run, steps: list[Step]) -> None:
             except Exception as error:  # noqa: BLE001 - a visit is dear: the other steps go on
                 run.say(f"FAILED {step.label}: {error!r}")
                 run.left_out.append(f"{step.label}: {error!r}")
+        elif isinstance(step, Together):
+            run.measure_together(step)
         elif isinstance(step, Pin | Nice):
             try:
                 run.place_all(step)

@@ -17,6 +17,7 @@ ENGINES: dict[str, dict[str, Any]] = {
     "fp8 KV cache": {"kv_cache_dtype": "fp8"},
     "fp8 weights": {"quantization": "fp8"},
     "synchronous scheduling": {"async_scheduling": False},
+    "second engine": {},
     "performance mode throughput": {"performance_mode": "throughput"},
     "n-gram speculation": {
         "speculative_config": {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}
@@ -43,6 +44,15 @@ class Measure(NamedTuple):
     @property
     def label(self) -> str:
         return f"{self.door}{f' ({self.setup})' if self.setup else ''}, {self.streams} × {self.tokens}"
+
+
+class Together(NamedTuple):
+    """Engines without a door share a GPU, and ``streams`` of ``tokens`` among them."""
+
+    engines: tuple[str, ...]
+    streams: int
+    tokens: int = LONG
+    waves: int = 2
 
 
 class Stop(NamedTuple):
@@ -82,7 +92,7 @@ class Nice(NamedTuple):
         return f"{self.who} at niceness {self.niceness}"
 
 
-Step = Measure | Start | Stop | Pin | Nice
+Step = Measure | Together | Start | Stop | Pin | Nice
 
 
 def pinning(variants: list[str]) -> list[Step]:
@@ -130,7 +140,7 @@ def defaults(variants: list[str]) -> list[Step]:
     """Trident as it is by default, with vLLM's CUDA graphs and with larger ones, and vLLM's Rust server; then other
     engines."""
     doors = (ALONE, KSERVE, GRAPHS_KSERVE, OPENAI, GRAPHS_OPENAI)
-    engines = tuple(ENGINES)
+    engines = tuple(engine for engine in ENGINES if engine != "second engine")
     return [
         *(Measure(door, 64, LONG, 1, "warm-up") for door in doors),
         *(Measure(door, 512, LONG, 2) for door in doors * 2),
@@ -192,6 +202,17 @@ def others(variants: list[str]) -> list[Step]:
     ]
 
 
+def shared(_: list[str]) -> list[Step]:
+    """Two engines on one GPU, and what asynchronous scheduling brings; ``--first`` names the three engines."""
+    both, synchronous = (ALONE, "second engine"), "synchronous scheduling"
+    return [
+        *(Measure(engine, 64, LONG, 1, "warm-up") for engine in (*both, synchronous)),
+        *(Measure(ALONE, 512, LONG, 2), Together(both, 512), Measure(synchronous, 512, LONG, 2)) * 2,
+        *(Measure(ALONE, 64, LONG, 2), Together(both, 64), Measure(synchronous, 64, LONG, 2)),
+        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, synchronous)),
+    ]
+
+
 def plan(variants: list[str]) -> list[Step]:
     """All steps; ``variants`` are doors of Trident with other stubs."""
     two = Pin(2)
@@ -243,12 +264,13 @@ def needed_s(step: Step) -> float:
     """Seconds that it takes at the slowest door that was seen, so that nothing begins that cannot end."""
     if isinstance(step, Start):
         return 90
-    if isinstance(step, Measure):
+    if isinstance(step, Measure | Together):
         rates = {PYTHON: 12_000, RECIPE: 8_000}
         tokens = step.streams * step.waves * (step.tokens + 10)
         one_s = step.waves * step.tokens * 0.004
-        return 3 + max(tokens / rates.get(step.door, 18_000), one_s)
+        door = step.door if isinstance(step, Measure) else ALONE
+        return 3 + max(tokens / rates.get(door, 18_000), one_s)
     return 0 if isinstance(step, Pin | Nice) else 12
 
 
-PLANS = {"all": plan, "pinning": pinning, "defaults": defaults, "others": others}
+PLANS = {"all": plan, "pinning": pinning, "defaults": defaults, "others": others, "shared": shared}
