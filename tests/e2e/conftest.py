@@ -23,10 +23,12 @@ def vllm_is_imported_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def engine_is_started_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of how a server starts and ends."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+@pytest.fixture(scope="module")
+def engine_is_started_whole(vllm_is_imported_once: None) -> Iterator[None]:  # noqa: ARG001 - it comes first
+    """For tests of how a server starts and ends, and of what is seen while its engine is away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

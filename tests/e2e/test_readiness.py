@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def alone(
+    tmp_path_factory: pytest.TempPathFactory,
+    engine_is_started_whole: None,  # noqa: ARG001 - it comes first
+) -> Iterator[Served]:
     """A server whose engine these tests may stop and kill."""
     yield from serving(tmp_path_factory, "none")
 
