@@ -30,16 +30,18 @@ import speed_machine
 import speed_servers
 from speed_client import lengths, prompts
 from speed_load import Load, Outcome
-from speed_plan import ALONE, ENGINES, GRAPH_TOKENS, LONG, PLANS, Measure, Nice, Pin, Start, Step, Together, needed_s
+from speed_plan import ALONE, ENGINES, LONG, PLANS, Measure, Nice, Pin, Start, Step, Together, needed_s
 from speed_rows import cpu_s, in_words, row_of, waited_s, watchers
 from speed_servers import Alone, NotStarted, Started
-from speed_triton import Recipe, Trident, Variant, beside
+from speed_triton import Recipe, Trident, Variant, beside, with_engine
 from unsupervised import Place
 
 from trident.runtime import core_cpus
 
 VLLM_PORTS = {"vllm-serve-python": 19101, "vllm-serve-rust": 19102}
 GRAPHS_PORT = 19300
+VLLM_GRAPHS = {"max_cudagraph_capture_size": 512}
+"""vLLM's own, where a second Trident beside it has larger ones, as is the default."""
 RECIPE_PORTS = (19200, 19201, 19202)
 
 
@@ -92,13 +94,14 @@ class Run:
         }
         return {
             **others,
-            "trident": lambda _: Trident(self.place, cache / "trident", self.asked.stubs, variants(self.asked)),
-            "graphs": lambda engine: Trident(
-                beside(self.place, "graphs", {**engine, "cudagraph_capture_sizes": GRAPH_TOKENS}, GRAPHS_PORT),
-                cache / "graphs",
+            "trident": lambda engine: Trident(
+                self.place if "graphs" not in self.asked.first else with_engine(self.place, {**engine, **VLLM_GRAPHS}),
+                cache / "trident",
                 self.asked.stubs,
-                [],
-                "Graphs",
+                variants(self.asked),
+            ),
+            "graphs": lambda engine: Trident(
+                beside(self.place, "graphs", engine, GRAPHS_PORT), cache / "graphs", self.asked.stubs, [], "Graphs"
             ),
             ALONE: lambda engine: Alone(ALONE, self.place, engine, cache / "alone"),
             "vllm-serve-python": lambda engine: serve(self.place, python, engine, cache / "vllm", is_rust=False),

@@ -13,21 +13,18 @@ GRAPHS_KSERVE, GRAPHS_OPENAI = "Graphs generate", "Graphs OpenAI"
 PYTHON, RUST = "vllm serve, Python", "vllm serve, Rust"
 
 
+FP8_CACHE, FP8_WEIGHTS, SYNCHRONOUS = "fp8 KV cache", "fp8 weights", "synchronous scheduling"
+SECOND, MODE, GUESSING = "second engine", "performance mode throughput", "n-gram speculation"
+
 ENGINES: dict[str, dict[str, Any]] = {
-    "fp8 KV cache": {"kv_cache_dtype": "fp8"},
-    "fp8 weights": {"quantization": "fp8"},
-    "synchronous scheduling": {"async_scheduling": False},
-    "second engine": {},
-    "performance mode throughput": {"performance_mode": "throughput"},
-    "n-gram speculation": {
-        "speculative_config": {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}
-    },
+    FP8_CACHE: {"kv_cache_dtype": "fp8"},
+    FP8_WEIGHTS: {"quantization": "fp8"},
+    SYNCHRONOUS: {"async_scheduling": False},
+    SECOND: {},
+    MODE: {"performance_mode": "throughput"},
+    GUESSING: {"speculative_config": {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}},
 }
 """Other engines, each measured alone: what a setting gives this model."""
-
-
-GRAPH_TOKENS = [1, 2, 4, *range(8, 256, 8), *range(256, 512, 16), *range(512, 1024, 64), *range(1024, 2049, 128)]
-"""vLLM's own graphs, which end at 512 tokens, and larger ones for steps that begin requests beside 512 others."""
 
 
 class Measure(NamedTuple):
@@ -136,11 +133,19 @@ def pinning(variants: list[str]) -> list[Step]:
     ]
 
 
+def beside_alone(*names: str) -> list[Step]:
+    """Other engines, in turn with the engine as it is, and their ends."""
+    return [
+        *(Measure(name, 512, LONG, 2) for name in (ALONE, *names) * 2),
+        *(Measure(name, streams, LONG, 2) for streams in (64, 1) for name in (ALONE, *names)),
+        *(Stop(name) for name in names),
+    ]
+
+
 def defaults(variants: list[str]) -> list[Step]:
     """Trident as it is by default, with vLLM's CUDA graphs and with larger ones, and vLLM's Rust server; then other
     engines."""
     doors = (ALONE, KSERVE, GRAPHS_KSERVE, OPENAI, GRAPHS_OPENAI)
-    engines = tuple(engine for engine in ENGINES if engine != "second engine")
     return [
         *(Measure(door, 64, LONG, 1, "warm-up") for door in doors),
         *(Measure(door, 512, LONG, 2) for door in doors * 2),
@@ -162,30 +167,16 @@ def defaults(variants: list[str]) -> list[Step]:
         Stop("trident"),
         Start(("trident",), "its compiled code was there, alone"),
         Stop("trident"),
-        Start(engines[:2], "side by side"),
-        *(Measure(engine, 512, LONG, 2) for engine in (ALONE, *engines[:2]) * 2),
-        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, *engines[:2])),
-        *(Stop(engine) for engine in engines[:2]),
-        Start(engines[3:], "side by side"),
-        *(Measure(engine, 512, LONG, 2) for engine in (ALONE, *engines[3:]) * 2),
-        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, *engines[3:])),
-        Stop(ALONE),
-        *(Stop(engine) for engine in engines[3:]),
+        Start((FP8_CACHE, FP8_WEIGHTS), "side by side"),
+        *beside_alone(FP8_CACHE, FP8_WEIGHTS),
+        Start((MODE, GUESSING), "side by side"),
+        *beside_alone(MODE, GUESSING),
     ]
 
 
 def others(variants: list[str]) -> list[Step]:
     """Trident as it is by default beside vLLM's Python server and the recipe as people run it; then other engines."""
-    mode, guessing, synchronous = "performance mode throughput", "n-gram speculation", "synchronous scheduling"
     servers = (ALONE, KSERVE, OPENAI, PYTHON)
-
-    def engines(*names: str) -> list[Step]:
-        return [
-            *(Measure(name, 512, LONG, 2) for name in (ALONE, *names) * 2),
-            *(Measure(name, streams, LONG, 2) for streams in (64, 1) for name in (ALONE, *names)),
-            *(Stop(name) for name in names),
-        ]
-
     return [
         *(Measure(door, 64, LONG, 1, "warm-up") for door in servers),
         *(Measure(door, 512, LONG, 2) for door in servers * 2),
@@ -195,27 +186,27 @@ def others(variants: list[str]) -> list[Step]:
         *(Measure(door, 256, LONG, 2) for door in servers * 2),
         *(Measure(door, 512, LONG, 2) for door in (GRPC, *variants)),
         *(Stop(server) for server in ("recipe", "vllm-serve-python", "trident")),
-        Start((mode, guessing), "side by side"),
-        *engines(mode, guessing),
-        Start((synchronous,), "beside an idle engine"),
-        *engines(synchronous),
+        Start((MODE, GUESSING), "side by side"),
+        *beside_alone(MODE, GUESSING),
+        Start((SYNCHRONOUS,), "beside an idle engine"),
+        *beside_alone(SYNCHRONOUS),
     ]
 
 
 def shared(_: list[str]) -> list[Step]:
     """Two engines on one GPU, and what asynchronous scheduling brings; ``--first`` names the three engines."""
-    both, synchronous = (ALONE, "second engine"), "synchronous scheduling"
+    both = (ALONE, SECOND)
     return [
-        *(Measure(engine, 64, LONG, 1, "warm-up") for engine in (*both, synchronous)),
-        *(Measure(ALONE, 512, LONG, 2), Together(both, 512), Measure(synchronous, 512, LONG, 2)) * 2,
-        *(Measure(ALONE, 64, LONG, 2), Together(both, 64), Measure(synchronous, 64, LONG, 2)),
-        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, synchronous)),
+        *(Measure(engine, 64, LONG, 1, "warm-up") for engine in (*both, SYNCHRONOUS)),
+        *(Measure(ALONE, 512, LONG, 2), Together(both, 512), Measure(SYNCHRONOUS, 512, LONG, 2)) * 2,
+        *(Measure(ALONE, 64, LONG, 2), Together(both, 64), Measure(SYNCHRONOUS, 64, LONG, 2)),
+        *(Measure(engine, 1, LONG, 2) for engine in (ALONE, SYNCHRONOUS)),
     ]
 
 
 def plan(variants: list[str]) -> list[Step]:
     """All steps; ``variants`` are doors of Trident with other stubs."""
-    two = Pin(2)
+    two, three = Pin(2), (FP8_CACHE, FP8_WEIGHTS, SYNCHRONOUS)
     big = [Measure(door, 512) for door in (ALONE, KSERVE, OPENAI)]
     middle = [Measure(door, 256) for door in (ALONE, KSERVE, OPENAI)]
     return [
@@ -253,10 +244,10 @@ def plan(variants: list[str]) -> list[Step]:
         *(Stop(server) for server in ("recipe", ALONE, "vllm-serve-rust", "trident")),
         Start(("trident",), "compiled before, alone"),
         Stop("trident"),
-        Start(tuple(ENGINES), "side by side"),
-        *(Measure(engine, 512) for engine in ENGINES),
-        *(Measure(engine, 1, LONG, 3) for engine in ENGINES),
-        *(Measure(engine, 512) for engine in ENGINES),
+        Start(three, "side by side"),
+        *(Measure(engine, 512) for engine in three),
+        *(Measure(engine, 1, LONG, 3) for engine in three),
+        *(Measure(engine, 512) for engine in three),
     ]
 
 

@@ -108,6 +108,11 @@ class Trident(Started):
         self.directory.release()
 
 
+def with_engine(place: Place, engine: dict[str, Any]) -> Place:
+    """The same with other engine arguments."""
+    return replace(place, config=place.config.model_copy(update={"engine": engine}))
+
+
 def beside(place: Place, name: str, engine: dict[str, Any], port: int) -> Place:
     """Where another server has room: other ports from ``port`` on, another run directory and folder of logs."""
     ports = {f"{door}_port": port + index for index, door in enumerate(("http", "grpc", "metrics", "openai"))}

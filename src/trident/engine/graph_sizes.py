@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-GIB_BYTES = 1 << 30
-LEAST_MEMORY_BYTES = 40 * GIB_BYTES
+LEAST_MEMORY_BYTES = 40 << 30
 """Of a GPU: on a smaller one what the graphs take might be missing."""
 SIZES = (1, 2, 4, *range(8, 256, 8), *range(256, 512, 16), *range(512, 1024, 64), *range(1024, 2049, 128))
 """Tokens: vLLM's own up to 512, then coarser, as a step is padded to the next."""

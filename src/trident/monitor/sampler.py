@@ -20,6 +20,7 @@ from trident.monitor.server_view import ServerView
 from trident.monitor.settings import Settings
 from trident.monitor.snapshot import Snapshot
 from trident.protocol.in_flight import Question, Told
+from trident.supervisor.events import first_of
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +71,7 @@ class Sampler:
                 log.exception("a reading has failed")
             interval_s = self.settings.refresh_s if self._watchers else UNWATCHED_S
             self._woken.clear()
-            rest_s = max(0.05, interval_s - (self._clock() - started_s))
-            woken = asyncio.ensure_future(self._woken.wait())
-            # Not ``wait_for``: before Python 3.12 it may forget that it was cancelled.
-            await asyncio.wait([woken], timeout=rest_s)
-            woken.cancel()
+            await first_of(self._woken, timeout_s=max(0.05, interval_s - (self._clock() - started_s)))
 
     async def read(self) -> Snapshot:
         """One reading, told to all who watch."""

@@ -17,6 +17,7 @@ from trident.errors import EngineStartFailed
 from trident.protocol import orders, status
 from trident.supervisor import cause, die_with_parent
 from trident.supervisor.command import Command
+from trident.supervisor.events import first_of
 from trident.supervisor.health import Health
 from trident.supervisor.processes import Process, identify
 
@@ -158,7 +159,7 @@ class Child:
 
     async def wait_until_ready(self, timeout_s: float) -> None:
         """Raises EngineStartFailed with the cause when the child fails, ends or is not ready in time."""
-        await _first_of(self._settled, timeout_s=timeout_s)
+        await first_of(self._settled, timeout_s=timeout_s)
         if not self._settled.is_set():
             raise EngineStartFailed(
                 f"{self._title} is not ready after {timeout_s:g} s",
@@ -171,7 +172,7 @@ class Child:
 
     async def wait(self, timeout_s: float | None = None) -> None:
         """Returns when the process has ended, or the time is over."""
-        await _first_of(self._ended, timeout_s=timeout_s)
+        await first_of(self._ended, timeout_s=timeout_s)
 
     def order(self, order: signal.Signals) -> None:
         """One of ``protocol.orders`` for a child that takes them; ``drained`` is set when it has been carried out, or
@@ -194,11 +195,11 @@ class Child:
         if self._health and self._health.lost:
             timeout_s = min(timeout_s, STOP_WITH_HUNG_REQUESTS_S)
         self._send(signal.SIGTERM)
-        await _first_of(self._ended, force, timeout_s=timeout_s)
+        await first_of(self._ended, force, timeout_s=timeout_s)
         if self.is_alive:
             self._last_words = "killed" if force.is_set() else f"killed: it had not stopped after {timeout_s:g} s"
             self._kill_group()
-            await _first_of(self._ended, timeout_s=KILL_WAIT_S)
+            await first_of(self._ended, timeout_s=KILL_WAIT_S)
         if self.is_alive:
             log.error("%s (pid %d) does not even end by SIGKILL", self.command.name, self._popen.pid)
             self._enter("does not end by SIGKILL")
@@ -365,15 +366,3 @@ class Child:
         assert self._popen is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-
-
-async def _first_of(*events: asyncio.Event, timeout_s: float | None) -> None:
-    """Returns when one of them is set or the time is over. ``wait_for`` would, before Python 3.12, forget that it was
-    cancelled in the moment in which its event came."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    await asyncio.gather(*waits, return_exceptions=True)

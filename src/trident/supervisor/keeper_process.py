@@ -22,6 +22,7 @@ from trident.config.models import Config
 from trident.errors import AlreadyRunning, TridentError
 from trident.runtime.control_env import triton_install
 from trident.supervisor import log_file, signals, state
+from trident.supervisor.events import first_of
 from trident.supervisor.keeper import Keeper
 from trident.supervisor.processes import Process, identify
 from trident.supervisor.run_directory import RunDirectory
@@ -90,8 +91,7 @@ class _Life:
 
     async def _until_unwanted(self, keeper: Keeper) -> None:
         """Returns with the last lease, or when it is told to end."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._change.wait(), FIRST_LEASE_S)
+        await first_of(self._change, timeout_s=FIRST_LEASE_S)
         while keeper.conversations and not self._end.is_set():
             self._leftovers.note()
             self._save(keeper, "degraded" if keeper.is_lost else "ready")
