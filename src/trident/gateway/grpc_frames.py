@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -41,37 +42,56 @@ def frame_head(data: bytes, at: int = 0) -> FrameHead:
     )
 
 
-class Follower:
-    """Follows one direction. ``is_between`` says that nothing is half sent: another frame may be put in there."""
+class Heads:
+    """Finds the heads in a stream: each has ``head_bytes``, then come as many bytes as ``length_of`` reads in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, head_bytes: int, length_of: Callable[[bytes], int]) -> None:
+        self._head_bytes = head_bytes
+        self._length_of = length_of
         self._left_bytes = 0
         self._head = b""
-        self._is_in_block = False
 
     @property
     def is_between(self) -> bool:
-        """After a whole frame, and not within a block of header fields."""
-        return not (self._left_bytes or self._head or self._is_in_block)
+        """After a whole part."""
+        return not (self._left_bytes or self._head)
 
-    def follow(self, data: bytes) -> list[FrameHead]:
-        """The frames that begin in ``data``."""
-        begun, at, end = [], 0, len(data)
+    def find(self, data: bytes) -> Iterator[bytes]:
+        """Those that are complete with ``data``."""
+        at, end = 0, len(data)
         while at < end:
             if self._left_bytes:
                 taken = min(self._left_bytes, end - at)
                 self._left_bytes -= taken
                 at += taken
                 continue
-            wanted = HEAD_BYTES - len(self._head)
+            wanted = self._head_bytes - len(self._head)
             self._head += data[at : at + wanted]
             at += wanted
-            if len(self._head) == HEAD_BYTES:
-                head = frame_head(self._head)
-                self._head, self._left_bytes = b"", head.length_bytes
-                if head.kind in (HEADERS, CONTINUATION, PUSH_PROMISE):
-                    self._is_in_block = not head.ends_block
-                begun.append(head)
+            if len(self._head) == self._head_bytes:
+                head, self._head = self._head, b""
+                self._left_bytes = self._length_of(head)
+                yield head
+
+
+class Follower:
+    """Follows one direction. ``is_between`` says that nothing is half sent: another frame may be put in there."""
+
+    def __init__(self) -> None:
+        self._heads = Heads(HEAD_BYTES, lambda head: frame_head(head).length_bytes)
+        self._is_in_block = False
+
+    @property
+    def is_between(self) -> bool:
+        """After a whole frame, and not within a block of header fields."""
+        return self._heads.is_between and not self._is_in_block
+
+    def follow(self, data: bytes) -> list[FrameHead]:
+        """The frames that begin in ``data``."""
+        begun = [frame_head(head) for head in self._heads.find(data)]
+        for head in begun:
+            if head.kind in (HEADERS, CONTINUATION, PUSH_PROMISE):
+                self._is_in_block = not head.ends_block
         return begun
 
 
@@ -88,22 +108,14 @@ class Meter:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._left_bytes = 0
-        self._head = b""
+        self._heads = Heads(MESSAGE_HEAD_BYTES, _message_bytes)
 
     def feed(self, data: bytes) -> None:
         """Raises TooLong at the head of a message that is."""
-        at, end = 0, len(data)
-        while at < end:
-            if self._left_bytes:
-                taken = min(self._left_bytes, end - at)
-                self._left_bytes -= taken
-                at += taken
-                continue
-            wanted = MESSAGE_HEAD_BYTES - len(self._head)
-            self._head += data[at : at + wanted]
-            at += wanted
-            if len(self._head) == MESSAGE_HEAD_BYTES:
-                self._left_bytes, self._head = int.from_bytes(self._head[1:], "big"), b""
-                if self._left_bytes > self._most_bytes:
-                    raise TooLong(self._left_bytes)
+        for head in self._heads.find(data):
+            if (length_bytes := _message_bytes(head)) > self._most_bytes:
+                raise TooLong(length_bytes)
+
+
+def _message_bytes(head: bytes) -> int:
+    return int.from_bytes(head[1:], "big")
