@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import Served
+from served import Served, engines_whole
 
 from trident.protocol.nursery import VARIABLE, Place
 
@@ -17,17 +17,15 @@ from trident.protocol.nursery import VARIABLE, Place
 def vllm_is_imported_once() -> Iterator[None]:
     """Servers of single tests get their engine host from a process that has imported vLLM, as those of ``trident tune``
     do: an import costs more than most of these tests."""
-    place = Place(os.getpid(), Path(tempfile.mkdtemp(prefix="trident-tests-")) / "nursery.sock")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, place.text)
+    with tempfile.TemporaryDirectory(prefix="trident-tests-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, Place(os.getpid(), Path(folder) / "nursery.sock").text)
         yield
 
 
 @pytest.fixture(scope="module")
 def engine_is_started_whole(vllm_is_imported_once: None) -> Iterator[None]:  # noqa: ARG001 - it comes first
     """For tests of how a server starts and ends, and of what is seen while its engine is away."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(VARIABLE, raising=False)
+    with engines_whole():
         yield
 
 
@@ -39,8 +37,7 @@ def server(
     """Started as users start it, with two stubs for each contract, so that both the choice between them and their sum
     are exercised."""
     served = Served.plan(tmp_path_factory.mktemp("t"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(VARIABLE, raising=False)
+    with engines_whole():
         started = served.serve("demo", "--stubs", "2", "--open-apis", "shared-memory")
     assert started.returncode == 0, started.stdout + started.stderr
     yield served

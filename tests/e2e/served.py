@@ -12,11 +12,15 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+
+from trident.protocol.nursery import VARIABLE
 
 FIRST_PORT = 15000
 START_TIMEOUT_S = 300
@@ -38,6 +42,14 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise AssertionError(f"there are no {count} free ports between {FIRST_PORT} and {first_of_clients}")
+
+
+@contextlib.contextmanager
+def engines_whole() -> Iterator[None]:
+    """What is served meanwhile imports vLLM itself, as on a user's machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE, raising=False)
+        yield
 
 
 def questions(kind: str | None = None) -> list[dict[str, str]]:

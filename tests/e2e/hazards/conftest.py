@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from served import Served
-
-from trident.protocol.nursery import VARIABLE
+from served import Served, engines_whole
 
 
 @pytest.fixture(scope="package", autouse=True)
 def engines_are_started_whole(vllm_is_imported_once: None) -> Iterator[None]:  # noqa: ARG001 - it comes first
     """What heals must not depend on a process that only the tests have."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(VARIABLE, raising=False)
+    with engines_whole():
         yield
 
 
