@@ -35,13 +35,15 @@ QUESTION = "What is the capital of France? Please answer in one short sentence, 
 
 @dataclass(frozen=True)
 class Server:
-    """A started server. ``first_token_s`` counts from the start of its command."""
+    """A started server. ``first_token_s`` counts from the start of its command; ``openai_port``
+    is Trident's other door."""
 
     name: str
     process: subprocess.Popen[bytes]
     target: streams.Target
     first_token_s: float
     state_dir: Path | None = None
+    openai_port: int = 0
 
     def state(self) -> dict[str, Any]:
         """What Trident's supervisor has written down."""
@@ -105,7 +107,7 @@ def trident(*arguments: str) -> Iterator[Server]:
         )
         try:
             target = streams.kserve(http)
-            server = Server("trident", process, target, _first_token(process, target), Path(state))
+            server = Server("trident", process, target, _first_token(process, target), Path(state), openai)
             while server.state()["phase"] != "ready":
                 time.sleep(0.05)
             yield server

@@ -11,7 +11,8 @@ from trident.config.models import Config
 from trident.models.resolve import ResolvedModel
 from trident.protocol import sockets
 from trident.protocol.spec import HostSpec, RequestLimits
-from trident.runtime.core_cpus import Shares, engine_cores
+from trident.runtime import core_cpus
+from trident.runtime.core_cpus import Shares
 from trident.runtime.engine_env import EngineEnv
 
 HEARTBEAT_TIMEOUT_S = {"cpu": 60.0, "cuda": 5.0}
@@ -33,7 +34,8 @@ def counts_dir(config: Config) -> Path:
 def spec(config: Config, model: ResolvedModel, env: EngineEnv, shares: Shares = NO_SHARES) -> HostSpec:
     """What the engine host is told. ``shares`` are those of the server's first engine: one with another number of
     cores, after a reload, has no CPUs of its own."""
-    has_own_cpus = len(shares.of_cores) == engine_cores(config)
+    if len(shares.of_cores) != core_cpus.engine_cores(config):
+        shares = NO_SHARES
     supervision, limits, place = config.supervision, config.limits, config.places.openai
     return HostSpec(
         model_path=os.fspath(model.path),
@@ -52,8 +54,9 @@ def spec(config: Config, model: ResolvedModel, env: EngineEnv, shares: Shares = 
         limits=RequestLimits(max_prompt_bytes=limits.max_prompt_bytes, max_schema_bytes=limits.max_schema_bytes),
         lora_dir=os.fspath(config.adapters.lora_dir) if config.adapters.lora_dir else None,
         histogram_bounds_s=config.monitor.histogram_bounds_s,
-        core_cpus=shares.of_cores if has_own_cpus else (),
-        other_cpus=shares.rest if has_own_cpus else (),
+        core_cpus=shares.of_cores,
+        other_cpus=shares.rest,
+        cpu_threads=core_cpus.threads(config, shares) if env.build == "cpu" else 0,
         **config.admission.model_dump(),
     )
 

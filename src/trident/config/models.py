@@ -263,8 +263,10 @@ class Runtime(Section):
         None,
         ge=0,
         le=64,
-        description="CPUs that each engine core of MODEL has for itself; by default 2 where it has the machine's only "
-        "GPU, or a replica has each of them, and 8 CPUs are there for each; else 0: all share all.",
+        description="CPUs that each engine core of MODEL has for itself. By default, on GPUs 2 where it has the "
+        "machine's only GPU, or a replica has each of them, and 8 CPUs are there for each; on a CPU all but a physical "
+        "core, unless OMP_NUM_THREADS is set, the container has a CPU quota or a repository is served too; else 0: all "
+        "share all.",
     )
     offline: bool = Field(False, description="Never touch the network: use what is installed and pulled.")
 

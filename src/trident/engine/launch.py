@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from vllm.config import VllmConfig
 from vllm.platforms import current_platform
 from vllm.usage.usage_lib import UsageContext
@@ -68,7 +69,8 @@ def launch(spec: HostSpec) -> Launched:
     args = arguments.engine_args(spec, SLOTS)
     config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     arguments.limit_cpu_kv_cache(config)
-    arguments.leave_a_core(config)
+    if spec.cpu_threads:
+        torch.set_num_threads(spec.cpu_threads)  # inherited by engine cores; vLLM's worker processes bind their own
     arguments.never_compile_on_a_cpu(config)
     # vLLM's CPU platform overwrites this in create_engine_config; fork shares what is imported already. Where
     # something forbids forking (CUDA initialised, Ray, NUMA binding) vLLM goes back to spawn by itself.

@@ -30,7 +30,8 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     listens there, and at no port. ``shares_port``: the port is still that of the host whose place this one takes.
     ``max_running_requests`` None: what the engine can run; the other bounds, None: none. ``histogram_bounds_s`` are
     further bounds, by vLLM's name of a family of histograms. ``core_cpus`` are those that each engine core has for
-    itself and ``other_cpus`` everybody else's; both empty: all share all."""
+    itself and ``other_cpus`` everybody else's; both empty: all share all. ``cpu_threads`` are those with which a core
+    computes on a CPU; 0: as vLLM and the environment have it."""
 
     model_path: str
     served_name: str
@@ -56,6 +57,7 @@ class HostSpec(Spec, frozen=True, kw_only=True):
     histogram_bounds_s: dict[str, tuple[float, ...]] = {}
     core_cpus: tuple[tuple[int, ...], ...] = ()
     other_cpus: tuple[int, ...] = ()
+    cpu_threads: int = 0
 
     @property
     def sockets_dir(self) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from trident.config.models import Config
 from trident.errors import ConfigurationError
-from trident.runtime import core_cpus
+from trident.runtime import core_cpus, cpus
 
 
 def config(core_cpus: int | None = None, **engine: Any) -> Config:
@@ -23,6 +23,8 @@ def sixteen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine of 16 CPUs, each a physical core, with one GPU; no real name is claimed on this one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(900, 916)))
     monkeypatch.setattr(core_cpus, "machine_gpus", lambda: 1)
+    monkeypatch.setattr(cpus, "quota", lambda: None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     yield
 
 
@@ -48,7 +50,6 @@ def test_default_on_gpus_needs_cpus_for_each_core_and_no_gpu_left_over(
     engine: dict[str, int], cpus: int, gpus: int, each: int
 ) -> None:
     assert core_cpus.wanted(config(**engine), "cuda", cpus, gpus) == each
-    assert core_cpus.wanted(config(**engine), "cpu", cpus, gpus) == 0
 
 
 def test_server_with_repositories_shares_by_default(tmp_path: Path) -> None:
@@ -62,10 +63,14 @@ def test_setting_is_kept_on_every_build_and_zero_means_none() -> None:
     assert core_cpus.wanted(config(3, data_parallel_size=2), "cuda", 8, 2) == 3
 
 
-def test_setting_that_leaves_fewer_than_two_cpus_is_refused_with_the_next_step() -> None:
+def test_setting_that_leaves_too_few_cpus_is_refused_with_the_next_step() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        core_cpus.wanted(config(1), "cpu", 2, 0)
+        core_cpus.wanted(config(1), "cuda", 2, 0)
     assert caught.value.why == "1 for it and 2 for everything else are needed, and this process may use 2"
+    assert core_cpus.wanted(config(1), "cpu", 2, 0) == 1
+    with pytest.raises(ConfigurationError, match="own CPUs") as caught:
+        core_cpus.wanted(config(2), "cpu", 2, 0)
+    assert caught.value.why.startswith("2 for it and 1 for everything else")
     assert "--core-cpus" in caught.value.next_step
     with pytest.raises(ConfigurationError, match="own CPUs") as caught:
         core_cpus.wanted(config(3, data_parallel_size=2), "cuda", 7, 2)
@@ -105,8 +110,58 @@ def test_where_others_have_the_cpus_the_default_shares_and_the_setting_is_refuse
 
 
 @pytest.mark.usefixtures("sixteen")
-def test_cpu_build_takes_nothing() -> None:
-    assert core_cpus.take(config(), "cpu") == core_cpus.Shares()
+def test_cpu_engine_gets_all_cores_but_one_and_a_thread_for_each() -> None:
+    alone = core_cpus.take(config(), "cpu")
+    second = core_cpus.take(config(), "cpu")
+    alone.release()
+    assert (alone.of_cores, alone.rest) == ((tuple(range(900, 915)),), (915,))
+    assert core_cpus.threads(config(), alone) == 15
+    assert second == core_cpus.Shares()
+    pair = core_cpus.take(config(data_parallel_size=2), "cpu")
+    pair.release()
+    assert (pair.of_cores, pair.rest) == ((tuple(range(900, 907)), tuple(range(907, 914))), (914, 915))
+    assert core_cpus.threads(config(data_parallel_size=2), pair) == 7
+
+
+@pytest.mark.usefixtures("sixteen")
+def test_cpu_engine_gets_both_hardware_threads_of_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpus, "physical_cores", lambda numbers: [[n, n + 8] for n in sorted(numbers) if n < 908])
+    shares = core_cpus.take(config(), "cpu")
+    shares.release()
+    assert shares.rest == (907, 915)
+    assert core_cpus.threads(config(), shares) == 7
+
+
+@pytest.mark.usefixtures("sixteen")
+@pytest.mark.parametrize(
+    ("quota", "environ", "engine", "threads"),
+    [
+        (4.0, {}, {}, 3),
+        (0.5, {}, {}, 1),
+        (None, {"OMP_NUM_THREADS": "16"}, {}, 0),
+        (None, {}, {"tensor_parallel_size": 2}, 15),
+        (None, {}, {"data_parallel_size": 16}, 1),
+    ],
+)
+def test_cpu_engine_shares_where_its_cpus_are_not_its_own_to_choose(
+    quota: float | None,
+    environ: dict[str, str],
+    engine: dict[str, int],
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpus, "quota", lambda: quota)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert core_cpus.take(config(**engine), "cpu") == core_cpus.Shares()
+    assert core_cpus.threads(config(**engine)) == threads
+
+
+@pytest.mark.usefixtures("sixteen")
+def test_cpu_engine_computes_on_what_the_setting_gives_it() -> None:
+    setting = core_cpus.take(config(4), "cpu")
+    setting.release()
+    assert (setting.of_cores, core_cpus.threads(config(4), setting)) == (((900, 901, 902, 903),), 4)
 
 
 def test_only_nvidias_displays_are_counted_as_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ nothing that nobody waits for any more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from trident.engine.admission import refusal
+from trident.engine.admission.ends import Ends
 from trident.engine.admission.limits import Limits
+from trident.engine.admission.observer import Observer
 from trident.engine.admission.pace import Pace
 from trident.engine.admission.refusal import Refusal
 from trident.engine.admission.service_rate import ServiceRate
@@ -22,19 +23,8 @@ SERVICE_MARGIN = 1.25
 LONGEST_HOLD_S = 0.05
 HOLD_SHARE = 1 / 20
 """Of the wait. What the engine takes out of the queue meanwhile is not filled up again until the hold is over."""
-
-
-class Observer(Protocol):
-    """Where it is counted."""
-
-    def queue(self, requests: int, tokens: int) -> None:
-        """What waits now."""
-
-    def waited(self, wait_s: float) -> None:
-        """A request has been handed over."""
-
-    def refused(self, reason: str, requests: int = 1) -> None:
-        """Requests have been sent away."""
+SOON_S = 0.1
+"""Until a place is free for one that is given to the engine ahead of it."""
 
 
 class Admission:
@@ -60,6 +50,7 @@ class Admission:
         self._starting_tokens = 0
         self._is_paused = False
         self._rate = ServiceRate(limits.max_running)
+        self._ends = Ends()
         self._pace = Pace(limits.max_running, limits.max_tpot_s) if limits.max_tpot_s is not None else None
 
     @property
@@ -98,6 +89,7 @@ class Admission:
     def leave(self, ticket: Ticket) -> None:
         """It is over: answered, refused by the intake, or given up by its client."""
         ticket.admission = None
+        self._ends.forget(ticket)
         if ticket.is_queued:
             self._dequeue(ticket)
         elif ticket.handed_over_s is not None:
@@ -128,6 +120,7 @@ class Admission:
             self.waiting.refund(ticket, unmade)
         if ticket.slots == 0 and ticket.handed_over_s is not None:
             self._rate.served(ticket.output_tokens, self._clock() - ticket.handed_over_s)
+            self._ends.forget(ticket)
         self._pump()
 
     def resize(self, ticket: Ticket, slots: int) -> None:
@@ -159,7 +152,12 @@ class Admission:
             and self.running < (limits.max_running if self._pace is None else self._pace.limit)
             and self._starting < limits.max_starting
             and self._starting_tokens < limits.max_starting_tokens
+            and (self.running < limits.max_running - limits.ahead or self._is_ahead_of_little())
         )
+
+    def _is_ahead_of_little(self) -> bool:
+        waiting_there = self.running - (self._limits.max_running - self._limits.ahead)
+        return not self._ends or self._ends.until(self._clock() + SOON_S) > waiting_there
 
     def _pump(self) -> None:
         while self.waiting and self._has_room():
@@ -176,6 +174,8 @@ class Admission:
         ticket.is_starting = True
         self.running += ticket.slots
         self._starting += 1
+        if (service_s := self._rate.service_s(ticket.output_tokens)) > 0:
+            self._ends.expect(ticket, ticket.handed_over_s + service_s)
         self._starting_tokens += min(ticket.prompt_tokens, self._limits.step_tokens)
         if self._observer is not None:
             self._observer.waited(ticket.waited_s)
@@ -220,13 +220,17 @@ class Admission:
     def _futile(self, ticket: Ticket, wait_s: float) -> Refusal | None:
         """Why there is no use in letting it wait so long."""
         limit_s = self._limits.max_queue_wait_s
-        if limit_s is not None and wait_s > limit_s:
+        if limit_s is not None and wait_s > limit_s and not self._has_places_within(limit_s):
             return refusal.long_wait(wait_s, limit_s)
         if ticket.expires_s is not None:
             needed_s = wait_s + SERVICE_MARGIN * self._rate.service_s(ticket.output_tokens)
             if self._clock() + needed_s > ticket.expires_s:
                 return refusal.late(needed_s, ticket.expires_s - ticket.arrived_s, self._wait_s(ticket))
         return None
+
+    def _has_places_within(self, seconds: float) -> bool:
+        """For all who wait and one more, whoever is next: answers that began together end together."""
+        return self._ends.until(self._clock() + seconds) > self.waiting.requests
 
     def _overdue(self, ticket: Ticket) -> Refusal | None:
         now_s, limit_s = self._clock(), self._limits.max_queue_wait_s

@@ -22,7 +22,8 @@ class Ticket:
     """One request. The admission moves it on; ``leave``, ``started`` and ``sequence_ended`` tell it what happens.
 
     ``cost_tokens`` is what its client is charged, prompt and answers together. ``slots`` is the number of its sequences
-    that the engine has or will have, ``expires_s`` the deadline on the admission's clock, ``payload`` the caller's.
+    that the engine has or will have, ``expires_s`` the deadline and ``ends_s`` its expected end on the admission's
+    clock, ``payload`` the caller's.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Ticket:
         "arrived_s",
         "client",
         "cost_tokens",
+        "ends_s",
         "expires_s",
         "handed_over_s",
         "has_started",
@@ -74,6 +76,7 @@ class Ticket:
         self.is_starting = False
         self.has_started = False
         self.handed_over_s: float | None = None
+        self.ends_s: float | None = None
 
     @property
     def waited_s(self) -> float:

@@ -16,18 +16,27 @@ from trident.engine.admission.ticket import Ticket
 
 
 class Simulation:
-    """Runs ``slots`` sequences at once, each a token in ``token_s``; what more it is given waits in it, first come
-    first served. ``hold`` makes it keep what it is given until ``finish``."""
+    """Runs ``slots`` sequences at once, each a token in ``token_s``, more or less by up to ``spread``; what more it is
+    given waits in it, first come first served. ``hold`` makes it keep what it is given until ``finish``."""
 
-    def __init__(self, limits: Limits, *, slots: int = 10**9, token_s: float = 0.01, hold: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        slots: int = 10**9,
+        token_s: float = 0.01,
+        spread: float = 0.3,
+        hold: bool = False,
+    ) -> None:
         self.now_s = 0.0
         self.handed_over: list[Ticket] = []
         self.refusals: list[tuple[Ticket, Refusal]] = []
         self.answers: Counter[Ticket] = Counter()
         self.finished: list[tuple[Ticket, float]] = []
         self.expired: list[Ticket] = []
+        self.begun_s: dict[Ticket, float] = {}
         self.admission = Admission(limits, self._take, self._refused, lambda: self.now_s)
-        self._slots, self._token_s, self._hold = slots, token_s, hold
+        self._slots, self._token_s, self._spread, self._hold = slots, token_s, spread, hold
         self._waiting: list[Ticket] = []
         self._busy: set[Ticket] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -77,7 +86,8 @@ class Simulation:
             if self.answers[ticket]:
                 continue
             self._busy.add(ticket)
-            took_s = ticket.output_tokens * self._token_s * self.random.uniform(0.7, 1.3)
+            self.begun_s[ticket] = self.now_s
+            took_s = ticket.output_tokens * self._token_s * self.random.uniform(1 - self._spread, 1 + self._spread)
             self.at(self.now_s + self._token_s, lambda ticket=ticket: ticket.started())  # type: ignore[misc]
             self.at(self.now_s + took_s, lambda ticket=ticket: self._complete(ticket))  # type: ignore[misc]
 

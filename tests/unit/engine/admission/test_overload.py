@@ -16,9 +16,11 @@ TOKENS = 60
 CAPACITY_PER_S = SLOTS / (TOKENS * 0.01)
 
 
-def loaded(times: float, limits: Limits, *, for_s: float = 60, clients: int = 3, **fields: Any) -> Simulation:
+def loaded(
+    times: float, limits: Limits, *, for_s: float = 60, clients: int = 3, spread: float = 0.3, **fields: Any
+) -> Simulation:
     """Random arrivals, ``times`` as many as the engine can answer."""
-    simulation = Simulation(limits, slots=SLOTS)
+    simulation = Simulation(limits, slots=SLOTS, spread=spread)
     time_s = 0.0
     while time_s < for_s:
         client = str(simulation.random.randrange(clients))
@@ -52,6 +54,15 @@ def test_ten_times_the_load_leaves_goodput_and_latency_as_they_were(limits: Limi
     assert len(overloaded.expired) <= 0.02 * len(overloaded.finished)
     bound_s = timeout_s or 2.0 + 2 * TOKENS * 0.01
     assert latencies_s(overloaded)[int(0.99 * len(overloaded.finished))] <= bound_s
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01])
+def test_answers_that_end_together_are_followed_at_once_and_in_time(spread: float) -> None:
+    limits = Limits(SLOTS + 4, ahead=4, max_queue_wait_s=0.4)
+    simulation = loaded(10, limits, spread=spread, clients=1)
+    later = [ticket for ticket, _ in simulation.finished if ticket.arrived_s > 10]
+    assert len(later) >= 0.95 * 50 * CAPACITY_PER_S
+    assert all(simulation.begun_s[ticket] - ticket.arrived_s <= 0.45 for ticket in later)
 
 
 def test_patient_clients_are_all_served_however_many_come_at_once() -> None:
