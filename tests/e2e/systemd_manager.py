@@ -1,4 +1,5 @@
-"""A real systemd for one user, in namespaces of its own: it sees nothing of the machine's, and all ends with it."""
+"""A real systemd, for one user or for a whole machine, in namespaces of its own: it changes nothing of the machine's,
+and all ends with it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,39 @@ import psutil
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
 CGROUPS = [folder for folder in (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")) if folder.is_dir()]
-BOOT = """\
+JOIN = """\
 set -e
+for group in {groups}; do mkdir -p $group && echo $$ > $group/cgroup.procs; done
+"""
+BOOT = """\
 mount -t tmpfs tmpfs /run/systemd
 mkdir /run/systemd/system
-for group in {groups}; do mkdir -p $group && echo $$ > $group/cgroup.procs; done
 {systemd} --user &  # not as the first process, which is the machine's systemd
 wait
 """
+# With no units of the machine's but its journal: what cleans up at a start would clean up here.
+BOOT_MACHINE = """\
+exec unshare --cgroup bash -c '
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+mount --bind {home}/etc /etc/systemd/system
+mount --bind {home}/units /usr/lib/systemd/system
+mount -t tmpfs tmpfs /usr/lib/systemd/system-generators
+{openings}
+umount -R /sys/fs/cgroup
+exec env container=trident {systemd} --system --unit=basic.target
+'
+"""
+# Accounts may not look into these folders; a copy of their outside lets them.
+OPENING = """\
+mkdir -p {over}/up {over}/work
+mount -t overlay overlay -o lowerdir={folder},upperdir={over}/up,workdir={over}/work {folder}
+chmod 755 {folder}
+"""
+JOURNAL = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket")
+TARGETS = ("basic", "multi-user", "network-online", "shutdown", "sockets", "sysinit")
+UNITS = Path("/usr/lib/systemd/system")
 START_TIMEOUT_S = 20.0
 
 
@@ -41,24 +67,27 @@ def missing() -> str:
 
 @dataclass(frozen=True)
 class SystemdManager:
-    """``pid`` is its first process; ``home`` holds its units and its socket."""
+    """``pid`` is a process of its namespaces; ``home`` holds its units and its socket."""
 
     pid: int
     home: Path
+    for_machine: bool = False
 
     @classmethod
     @contextmanager
-    def running(cls, home: Path) -> Iterator[SystemdManager]:
-        """Ready to be told; everything it has started ends with the context."""
+    def running(cls, home: Path, opened: Collection[Path] | None = None) -> Iterator[SystemdManager]:
+        """Ready to be told; everything it has started ends with the context. With ``opened`` it is a machine's, whose
+        accounts can reach these places."""
         groups = [folder / f"trident-{os.getpid()}" for folder in CGROUPS]
-        boot = BOOT.format(groups=" ".join(map(str, groups)), systemd=SYSTEMD)
+        boot = BOOT if opened is None else _boot_machine(home, opened)
+        boot = JOIN.format(groups=" ".join(map(str, groups))) + boot.replace("{systemd}", str(SYSTEMD))
         (home / "run").mkdir(mode=0o700)
         with (home / "systemd.log").open("wb") as log:
             outer = subprocess.Popen(
                 [*NAMESPACES, "bash", "-c", boot], env=_environ(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         try:
-            yield cls(_inner(outer, home), home)
+            yield _answering(cls(_inner(outer, home), home, opened is not None), outer)
         finally:
             outer.kill()
             outer.wait(10)
@@ -76,9 +105,26 @@ class SystemdManager:
             timeout=timeout_s,
         )
 
+    def systemctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Told to this systemd."""
+        return self.run("systemctl", *(() if self.for_machine else ("--user",)), *words)
+
     def shown(self, unit: str, name: str) -> str:
         """A property of a unit."""
-        return self.run("systemctl", "--user", "show", unit, f"--property={name}", "--value").stdout.strip()
+        return self.systemctl("show", unit, f"--property={name}", "--value").stdout.strip()
+
+
+def _boot_machine(home: Path, opened: Collection[Path]) -> str:
+    home.chmod(0o711)
+    for folder in ("etc", "units", "over"):
+        (home / folder).mkdir()
+    for target in TARGETS:
+        (home / "units" / f"{target}.target").write_text(f"[Unit]\nDescription={target}\n")
+    for unit in JOURNAL:
+        shutil.copy(UNITS / unit, home / "units")
+    closed = {folder for place in opened for folder in place.resolve().parents if not folder.stat().st_mode & 0o001}
+    openings = [OPENING.format(over=home / "over" / str(n), folder=folder) for n, folder in enumerate(sorted(closed))]
+    return BOOT_MACHINE.replace("{home}", str(home)).replace("{openings}", "\n".join(openings))
 
 
 def _environ(home: Path) -> dict[str, str]:
@@ -90,11 +136,19 @@ def _environ(home: Path) -> dict[str, str]:
 def _inner(outer: subprocess.Popen[bytes], home: Path) -> int:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and outer.poll() is None:
-        inner = psutil.Process(outer.pid).children()
-        if inner and (home / "run" / "systemd" / "private").is_socket():
+        if inner := psutil.Process(outer.pid).children():
             return int(inner[0].pid)
         time.sleep(0.05)
     raise AssertionError((home / "systemd.log").read_text())
+
+
+def _answering(manager: SystemdManager, outer: subprocess.Popen[bytes]) -> SystemdManager:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and outer.poll() is None:
+        if manager.systemctl("list-units").returncode == 0:
+            return manager
+        time.sleep(0.05)
+    raise AssertionError((manager.home / "systemd.log").read_text())
 
 
 def _remove(group: Path) -> None:

@@ -23,18 +23,30 @@ from trident.config.paths import data_dir
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 READY_TIMEOUT_S = 120.0
+ACCOUNT = "nobody"
 
 
-@pytest.fixture(scope="module")
-def manager() -> Iterator[SystemdManager]:
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """With a short name, for sockets."""
     if why := missing():
         pytest.skip(why)
-    home = Path(tempfile.mkdtemp(prefix="sd-"))  # short, for sockets
-    try:
-        with SystemdManager.running(home) as running:
-            yield running
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    home = Path(tempfile.mkdtemp(prefix="sd-"))
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def manager(home: Path) -> Iterator[SystemdManager]:
+    with SystemdManager.running(home) as running:
+        yield running
+
+
+@pytest.fixture
+def machine(home: Path) -> Iterator[SystemdManager]:
+    places = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__), data_dir() / "engines"]
+    with SystemdManager.running(home, places) as running:
+        yield running
 
 
 def configured(folder: Path, name: str, ports: list[int]) -> Path:
@@ -66,6 +78,12 @@ def command(process: psutil.Process) -> str:
         return ""
 
 
+def answered(ports: list[int]) -> str:
+    text = {"text_input": "The capital of France is", "max_tokens": 8, "temperature": 0}
+    url = f"http://127.0.0.1:{ports[0]}/v2/models/generate/generate"
+    return str(httpx.post(url, json=text, timeout=60).json()["text_output"])
+
+
 def until(condition: object, timeout_s: float) -> bool:
     assert callable(condition)
     deadline = time.monotonic() + timeout_s
@@ -92,9 +110,7 @@ def test_service_is_started_restarted_and_removed(manager: SystemdManager) -> No
     assert until(lambda: manager.shown(unit, "MainPID") not in ("0", first), 30)
     assert until(lambda: phase(manager, "eins") == "ready", READY_TIMEOUT_S), trident(manager, "logs")[1]
     assert trident(manager, "status", "--name", "eins")[0] == 0
-    text = {"text_input": "The capital of France is", "max_tokens": 8, "temperature": 0}
-    url = f"http://127.0.0.1:{ports[0]}/v2/models/generate/generate"
-    assert " Paris." in httpx.post(url, json=text, timeout=60).json()["text_output"]
+    assert " Paris." in answered(ports)
     code, said = trident(manager, "service", "status", "--name", "eins")
     assert code == 0 and "active (running)" in said and "restarts 1" in said, said
     served = [one for one in psutil.Process(manager.pid).children(recursive=True) if "trident" in command(one)]
@@ -120,3 +136,29 @@ def test_what_cannot_start_is_not_started_again(manager: SystemdManager) -> None
         assert code == 4 and "failed" in said and "last exit code 3" in said
     assert trident(manager, "service", "remove", "--name", "zwei")[0] == 0
     assert os.path.lexists(manager.home / "zwei.toml"), "what is the user's stays"
+
+
+def test_machines_service_runs_as_its_account_and_writes_the_journal(machine: SystemdManager) -> None:
+    ports = free_ports(4)
+    unit = "trident-drei.service"
+    config = configured(machine.home, "drei", ports)
+    for folder in ("state", "cache"):
+        (machine.home / folder).mkdir()
+        shutil.chown(machine.home / folder, ACCOUNT)
+    code, said = trident(machine, "service", "install", "--config", str(config), "--system", "--user", ACCOUNT)
+    assert code == 0 and f"/etc/systemd/system/{unit}" in said, said
+    assert (machine.home / "etc" / unit).is_file(), "not the user's folder"
+    assert until(lambda: phase(machine, "drei") == "ready", READY_TIMEOUT_S), machine.run(
+        "journalctl", "-u", unit
+    ).stdout
+    assert " Paris." in answered(ports)
+    served = [one for one in psutil.Process(machine.pid).children(recursive=True) if "trident" in command(one)]
+    assert any("bin/tritonserver" in command(process) for process in served)
+    assert {process.username() for process in served} == {ACCOUNT}
+    assert machine.shown(unit, "LimitMEMLOCK") == "infinity"
+    code, said = trident(machine, "service", "status", "--name", "drei", "--system")
+    assert code == 0 and "active (running)" in said and "enabled" in said, said
+
+    code, said = trident(machine, "service", "remove", "--name", "drei", "--system")
+    assert code == 0 and psutil.wait_procs(served, timeout=5)[1] == [], said
+    assert not (machine.home / "etc" / unit).exists() and phase(machine, "drei") == "stopped"
