@@ -34,7 +34,7 @@ import server_processes
 import servers
 from open_load import Asker, Offer, Slo, ahead_of_the_server
 
-RAMP = (8, 16, 32, 64, 128, 256)
+RAMP = (8, 16, 32, 64, 128, 256, 512)
 LEAST_LEVEL_S = 8.0
 """A level lasts as long as an answer may take, and not less."""
 UNLOADED_S = 3.0
@@ -208,7 +208,7 @@ def main() -> int:
     with servers.trident() as server:
         slo = asyncio.run(_slo(server, options))
     kept = [*_kept(slo, options.tokens), *arguments]
-    print(f"trident serve demo {' '.join(kept)}", flush=True)
+    print(f"trident serve {' '.join(kept)}", flush=True)
     results: list[dict[str, Any]] = []
     for name in options.servers:
         with servers.trident(*kept) if name == "trident" else servers.vllm_serve() as server:

@@ -1,6 +1,7 @@
 """Starts and stops the servers that are compared, each in a process group of its own and with deadlines everywhere.
 
-All of them serve the demo model with the same engine build and the same engine arguments; ports are chosen freely.
+All of them serve the same model with the same engine build and the same engine arguments: the demo model with what a
+CPU wants, or those of TRIDENT_BENCHMARK_MODEL and TRIDENT_BENCHMARK_ENGINE. Ports are chosen freely.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,9 +28,11 @@ import streams
 from trident.config import paths
 from trident.runtime.engine_env import engine_env
 
-MODEL = Path(__file__).parents[1] / "src" / "trident" / "models" / "demo"
+DEMO = Path(__file__).parents[1] / "src" / "trident" / "models" / "demo"
+MODEL = Path(os.environ.get("TRIDENT_BENCHMARK_MODEL", DEMO))
 # What Trident sets on a CPU by itself (engine/arguments.py); vllm serve gets the same.
-ENGINE_ARGUMENTS = ["--enforce-eager", "--kv-cache-memory-bytes", str(256 << 20)]
+ON_A_CPU = f"--enforce-eager --kv-cache-memory-bytes {256 << 20}"
+ENGINE_ARGUMENTS = shlex.split(os.environ.get("TRIDENT_BENCHMARK_ENGINE", ON_A_CPU))
 START_TIMEOUT_S = 300
 QUESTION = "What is the capital of France? Please answer in one short sentence, thank you very much."
 
@@ -99,7 +103,17 @@ def trident(*arguments: str) -> Iterator[Server]:
     signal.signal(signal.SIGTERM, _leave)
     http, grpc, metrics, openai = free_ports(4)
     with tempfile.TemporaryDirectory(prefix="tb") as state, Path(os.devnull).open("wb") as nowhere:
-        command = [sys.executable, "-m", "trident", "serve", "demo", *ENGINE_ARGUMENTS, *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "trident",
+            "serve",
+            MODEL,
+            "--served-model-name",
+            "demo",
+            *ENGINE_ARGUMENTS,
+            *arguments,
+        ]
         command += ["--http-port", str(http), "--grpc-port", str(grpc)]
         command += ["--metrics-port", str(metrics), "--openai-port", str(openai)]
         process = subprocess.Popen(
