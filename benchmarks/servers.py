@@ -103,17 +103,7 @@ def trident(*arguments: str) -> Iterator[Server]:
     signal.signal(signal.SIGTERM, _leave)
     http, grpc, metrics, openai = free_ports(4)
     with tempfile.TemporaryDirectory(prefix="tb") as state, Path(os.devnull).open("wb") as nowhere:
-        command = [
-            sys.executable,
-            "-m",
-            "trident",
-            "serve",
-            MODEL,
-            "--served-model-name",
-            "demo",
-            *ENGINE_ARGUMENTS,
-            *arguments,
-        ]
+        command = [sys.executable, "-m", "trident", "serve", str(MODEL), *ENGINE_ARGUMENTS, *arguments]
         command += ["--http-port", str(http), "--grpc-port", str(grpc)]
         command += ["--metrics-port", str(metrics), "--openai-port", str(openai)]
         process = subprocess.Popen(
