@@ -24,7 +24,10 @@ def result(run: Run) -> dict[str, Any]:
     """All of it, as JSON."""
     outcomes = collections.Counter(str(attempt.outcome) for attempt in run.attempts)
     explained: set[int] = set()
-    rows = [_row(kill, held, run.attempts, explained) for kill, held in zip(run.kills, run.held, strict=True)]
+    rows = [
+        {"at_s": _since(run, kill.at_s), **_row(kill, held, run.attempts, explained)}
+        for kill, held in zip(run.kills, run.held, strict=True)
+    ]
     bad = [attempt for attempt in run.attempts if attempt.outcome not in ("ok", "refused")]
     unexplained = [attempt for attempt in bad if id(attempt) not in explained]
     tokens = sum(attempt.heard.tokens or 0 for attempt in run.attempts if attempt.heard)
@@ -46,7 +49,13 @@ def result(run: Run) -> dict[str, Any]:
         "left in the engine": run.left_over,
         "why": dict(collections.Counter(f"{a.outcome}: {without_ids(a.message)}" for a in bad).most_common(20)),
         "examples": [
-            {"request": a.request.name, "outcome": a.outcome, "why": a.message, "responses": a.responses}
+            {
+                "request": a.request.name,
+                "outcome": a.outcome,
+                "why": a.message,
+                "responses": a.responses,
+                "begun, last heard, ended, s": [_since(run, at_s) for at_s in (a.begun_s, a.last_s, a.ended_s)],
+            }
             for a in [*unexplained, *bad][:EXAMPLES]
         ],
         "is_healed": is_healed,
@@ -123,6 +132,10 @@ def table(result: dict[str, Any]) -> str:
     lines += [f"  {one['outcome']}: {one['why'][:120]} ({one['request'][:90]})" for one in result["examples"][:5]]
     lines.append("GOOD" if result["is_good"] else "NOT GOOD")
     return "\n".join(lines)
+
+
+def _since(run: Run, at_s: float | None) -> float | None:
+    return None if at_s is None else round(at_s - run.begun_s, 2)
 
 
 def _s(value: float | None) -> str:
