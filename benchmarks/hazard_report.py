@@ -71,7 +71,7 @@ def _row(kill: Kill, held: list[Attempt], attempts: list[Attempt], explained: se
     noticed_s = kill.at_s + (kill.noticed_s if kill.noticed_s is not None else float("inf"))
     lost = [a for a in attempts if a.outcome not in ("ok", "refused") and kill.at_s <= a.ended_s <= healed_s]
     own = [a for a in held if _is_held(a, kill)]
-    came_late = [a for a in lost if kill.at_s <= a.begun_s <= noticed_s and a not in held and _is_held(a, kill)]
+    came_late = [a for a in lost if a.begun_s >= kill.at_s and a not in held and _comes_to_the_dead(a, kill, noticed_s)]
     explained |= {id(attempt) for attempt in lost if attempt.outcome == "lost" and attempt in own + came_late}
     late = [a for a in attempts if _ends_late(a, kill, held, noticed_s)]
     explained |= {id(attempt) for attempt in late}
@@ -89,6 +89,13 @@ def _row(kill: Kill, held: list[Attempt], attempts: list[Attempt], explained: se
         "came before it was noticed, lost": len(came_late),
         "lost, not held by it": sum(attempt in held and attempt not in own for attempt in lost),
     }
+
+
+def _comes_to_the_dead(attempt: Attempt, kill: Kill, noticed_s: float) -> bool:
+    """Before anybody knew. The kernel takes connections for a tritonserver that is stopped, until that is killed."""
+    if kill.victim.model is None and attempt.last_s is None and kill.ready_s is not None:
+        return _is_held(attempt, kill) and attempt.begun_s <= kill.at_s + kill.ready_s
+    return _is_held(attempt, kill) and attempt.begun_s <= noticed_s
 
 
 def _ends_late(attempt: Attempt, kill: Kill, held: list[Attempt], noticed_s: float) -> bool:

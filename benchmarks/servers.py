@@ -1,7 +1,7 @@
 """Starts and stops the servers that are compared, each in a process group of its own and with deadlines everywhere.
 
 All of them serve the same model with the same engine build and the same engine arguments: the demo model with what a
-CPU wants, or those of TRIDENT_BENCHMARK_MODEL and TRIDENT_BENCHMARK_ENGINE. Ports are chosen freely.
+CPU wants, or those of BENCHMARK_MODEL and BENCHMARK_ENGINE. Ports are chosen freely.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from trident.config import paths
 from trident.runtime.engine_env import engine_env
 
 DEMO = Path(__file__).parents[1] / "src" / "trident" / "models" / "demo"
-MODEL = Path(os.environ.get("TRIDENT_BENCHMARK_MODEL", DEMO))
+MODEL = Path(os.environ.get("BENCHMARK_MODEL", DEMO))
 # What Trident sets on a CPU by itself (engine/arguments.py); vllm serve gets the same.
 ON_A_CPU = f"--enforce-eager --kv-cache-memory-bytes {256 << 20}"
-ENGINE_ARGUMENTS = shlex.split(os.environ.get("TRIDENT_BENCHMARK_ENGINE", ON_A_CPU))
+ENGINE_ARGUMENTS = shlex.split(os.environ.get("BENCHMARK_ENGINE", ON_A_CPU))
 START_TIMEOUT_S = 300
 QUESTION = "What is the capital of France? Please answer in one short sentence, thank you very much."
 

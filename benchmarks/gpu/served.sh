@@ -52,8 +52,8 @@ tests() { # by the files and tests that are named in TESTS, all of them by defau
 }
 
 overload() {
-    export TRIDENT_BENCHMARK_MODEL=$HOME/q06
-    export TRIDENT_BENCHMARK_ENGINE='--load-format dummy --max-model-len 4096 --max-num-seqs 512'
+    export BENCHMARK_MODEL=$HOME/q06
+    export BENCHMARK_ENGINE='--load-format dummy --max-model-len 4096 --max-num-seqs 512'
     "$control/bin/python" benchmarks/overload.py --minutes 2 --times 10 --json "$place/out/overload.json"
 }
 

@@ -20,6 +20,9 @@ _RECEIVED_AT, _SENT_AT = 128, 200
 _LAST_SENT_AT, _LAST_RECEIVED_AT = 44, 52
 """And ``tcpi_last_data_sent`` and ``tcpi_last_data_recv``, in milliseconds ago."""
 
+ACKNOWLEDGEMENT_BYTES = 64
+"""Less than any request: what gRPC says of pings and windows."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -50,11 +53,16 @@ def of(pid: int, ports: Collection[int]) -> list[Connection]:
     return found
 
 
-def shut(pid: int, connection: Connection) -> None:
-    """Both ends see its end. Does nothing when it has gone. Raises OSError when the system does not allow it."""
+def shut(pid: int, connection: Connection) -> bool:
+    """Both ends see its end. False, and nothing is done, when it has brought anything since ``connection`` was seen.
+    Raises OSError when the system does not allow it."""
     with contextlib.suppress(Gone), lent(pid, connection.fd) as copy:
         if _cookie(copy) == connection.cookie:
+            now = _described(connection.port, connection.fd, copy)
+            if now.received_bytes - connection.received_bytes > ACKNOWLEDGEMENT_BYTES:
+                return False
             copy.shutdown(socket.SHUT_RDWR)
+    return True
 
 
 def _described(port: int, fd: int, copy: socket.socket) -> Connection:

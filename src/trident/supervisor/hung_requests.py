@@ -2,8 +2,8 @@
 
 From outside a connection whose request hangs looks like one whose request takes long. They are told apart by time: once
 every request in flight that is as old as the death has ended, a connection that has brought nothing since waits for
-an answer that never comes, or for nothing. How many there must be is known, as stubs count what they have: only when
-some are still missing a gRPC connection is closed on which other requests live.
+an answer that never comes, or for nothing. How many there must be is known, as stubs count what they have, and when
+they came: only when some are still missing a gRPC connection is closed on which other requests live.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 from trident.supervisor import connections
 from trident.supervisor.connections import Connection
-from trident.supervisor.in_flight import InFlight
+from trident.supervisor.in_flight import Buried, InFlight
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ LONGEST_S = 60.0
 
 IDLE_S = 1.5
 """A stream may pause between two tokens."""
+ARRIVAL_S = 0.25
+"""A request has reached its stub this much later than tritonserver at most."""
 GRPC_PING_S = 10.0
 """Both sides may ping a gRPC connection as often as tritonserver is told to (``triton.command``)."""
 PING_BYTES = 17
@@ -35,15 +37,17 @@ PING_BYTES = 17
 
 
 class HungRequests:
-    """Of one stub of ``triton_pid`` that has died now, with ``count`` requests in flight."""
+    """Of one stub of ``triton_pid`` that has died now, and what it had in flight is ``buried``."""
 
-    def __init__(self, triton_pid: int, http_port: int, grpc_port: int, in_flight: InFlight, count: int) -> None:
+    def __init__(self, triton_pid: int, http_port: int, grpc_port: int, in_flight: InFlight, buried: Buried) -> None:
         """Raises OSError when the system does not let us see connections."""
         self._pid = triton_pid
         self._http_port = http_port
         self._ports = {http_port, grpc_port}
         self._in_flight = in_flight
-        self._missing = count
+        self._missing = buried.requests
+        self._begun_s = buried.begun_s
+        self._looked_s = time.monotonic()
         self._before = {one.cookie: one for one in connections.of(triton_pid, self._ports)}
         self._settled: dict[int, Connection] = {}
         self._settled_s = 0.0
@@ -87,18 +91,20 @@ class HungRequests:
 
     async def _close(self, **when: bool) -> None:
         closed = 0
-        # The silent ones first: when they are as many as there must be, the others are spared.
-        for one in sorted(await self._left(), key=self._is_silent, reverse=True):
+        # The silent ones first: when they are as many as there must be, the others are spared. Of these the idle ones:
+        # the client of one that hung asks again at once, by any connection that is still open.
+        for one in sorted(await self._left(), key=lambda one: (not self._is_silent(one), not self._was_idle(one))):
             is_hung = self._is_hung(one, **when)
             if is_hung is None:
                 continue
             if is_hung:
-                closed += 1
-                self._missing -= not self._was_idle(one)
                 try:
-                    connections.shut(self._pid, one)
+                    if not connections.shut(self._pid, one):
+                        continue  # it has brought something a moment ago: looked at again
                 except OSError as error:
                     log.error("a connection cannot be closed: %s", error)
+                closed += 1
+                self._missing -= not self._was_idle(one)
             del self._before[one.cookie]
         if closed:
             log.warning("%d connections are closed that waited for a dead stub, or for nothing", closed)
@@ -127,4 +133,9 @@ class HungRequests:
 
     def _was_idle(self, one: Connection) -> bool:
         """Its last request had been answered when the stub died."""
-        return self._before[one.cookie].answered_s > IDLE_S
+        answered_s = self._before[one.cookie].answered_s
+        if answered_s <= IDLE_S:
+            return False
+        # Over gRPC tritonserver answers the request's packets before the request: what waits looks answered.
+        quiet_since_s = self._looked_s - answered_s
+        return one.port == self._http_port or not any(abs(at_s - quiet_since_s) < ARRIVAL_S for at_s in self._begun_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trident.protocol import ages
 from trident.protocol.ages import Held
@@ -16,6 +16,13 @@ class Host(Protocol):
 
     @property
     def serves_stubs(self) -> bool: ...
+
+
+class Buried(NamedTuple):
+    """What a stub that has died had in flight: how many requests, and when they came, of the monotonic clock."""
+
+    requests: int = 0
+    begun_s: tuple[float, ...] = ()
 
 
 class InFlight:
@@ -34,12 +41,13 @@ class InFlight:
         """The ages of requests by the pid of the stub that has them."""
         return {pid: found for pid, found in self._told().items() if identify(pid) is not None}
 
-    def bury(self, stub_pid: int) -> int:
-        """How many requests that stub, which has died, had in flight. Once; then nobody knows any more."""
+    def bury(self, stub_pid: int) -> Buried:
+        """What that stub, which has died, had in flight. Once; then nobody knows any more."""
         held = self._told().get(stub_pid)
+        begun_s = [at_s for folder in self._folders() for at_s in ages.begun_s(folder, stub_pid)]
         for folder in self._folders():
             ages.forget(folder, stub_pid)
-        return held.requests if held else 0
+        return Buried(held.requests, tuple(begun_s)) if held else Buried()
 
     def _told(self) -> dict[int, Held]:
         return {pid: found for folder in self._folders() for pid, found in ages.read(folder).items()}

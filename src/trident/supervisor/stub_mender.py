@@ -14,7 +14,7 @@ import time
 from trident.runtime.control_env import STUB_NAME
 from trident.supervisor import stubs
 from trident.supervisor.hung_requests import HungRequests
-from trident.supervisor.in_flight import InFlight
+from trident.supervisor.in_flight import Buried, InFlight
 from trident.supervisor.processes import Process, children_of
 from trident.supervisor.shelf import Shelf
 from trident.triton.stub.parent_process import ENDING
@@ -69,7 +69,7 @@ class StubMender:
         has had ``DRAIN_S`` to end. Bounded while the engines serve."""
         model = self._model_of.get(dead)
         log.warning("a stub of %s (pid %d) has died", model or "an unknown model", dead.pid)
-        hung = self._hung(triton_pid, count=self.in_flight.bury(dead.pid))
+        hung = self._hung(triton_pid, self.in_flight.bury(dead.pid))
         if hung is None or model is None or model not in self._models or not self._is_alone:
             return await self._drain(model)
         old = {stub for stub, served in self._model_of.items() if served == model} - {dead}
@@ -90,9 +90,9 @@ class StubMender:
             ending.cancel()
         self._retired, self._dismissed = set(), set()
 
-    def _hung(self, triton_pid: int, *, count: int) -> HungRequests | None:
+    def _hung(self, triton_pid: int, buried: Buried) -> HungRequests | None:
         try:
-            return HungRequests(triton_pid, self._http_port, self._grpc_port, self.in_flight, count)
+            return HungRequests(triton_pid, self._http_port, self._grpc_port, self.in_flight, buried)
         except OSError as error:
             log.warning("the connections of tritonserver cannot be seen, so it has to be restarted: %s", error)
             return None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,14 +38,20 @@ def test_one_connection_of_another_process_is_closed_and_no_other(server: tuple[
         found = {connection.sent_bytes: connection for connection in connections.of(pid, {port})}
         assert set(found) == {0, 5} and found[5].received_bytes == 0
         assert connections.of(pid, {port + 1}) == []
-        connections.shut(pid, found[5])
+        asked = found[0]
+        other.sendall(bytes(100))
+        until_s = time.monotonic() + 5
+        while connections.of(pid, {port})[0].received_bytes + connections.of(pid, {port})[1].received_bytes < 110:
+            assert time.monotonic() < until_s
+        assert not connections.shut(pid, asked), "it has brought something since"
+        assert connections.shut(pid, found[5])
         one.settimeout(5)
         assert one.recv(1) == b""
         other.settimeout(0.1)
         with pytest.raises(TimeoutError):
             other.recv(1)
         assert [connection.sent_bytes for connection in connections.of(pid, {port})] == [0]
-        connections.shut(pid, found[5])
+        assert connections.shut(pid, found[5])
 
 
 def test_process_that_has_gone_has_no_connections_to_show() -> None:

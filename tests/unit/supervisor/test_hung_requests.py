@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ import supervisor_fakes as fakes
 from trident.protocol.ages import Held
 from trident.supervisor import hung_requests
 from trident.supervisor.hung_requests import HungRequests
-from trident.supervisor.in_flight import InFlight
+from trident.supervisor.in_flight import Buried, InFlight
 
 OTHER = 12
 REQUEST_BYTES = 200
@@ -96,9 +97,11 @@ def clients(server: tuple[int, int, int]) -> Iterator[tuple[Client, Client]]:
         client.close()
 
 
-def hung(server: tuple[int, int, int], in_flight: InFlight, *, count: int = 0) -> HungRequests:
+def hung(
+    server: tuple[int, int, int], in_flight: InFlight, *, count: int = 0, begun_s: tuple[float, ...] = ()
+) -> HungRequests:
     pid, http, grpc = server
-    return HungRequests(pid, http, grpc, in_flight, count)
+    return HungRequests(pid, http, grpc, in_flight, Buried(count, begun_s))
 
 
 def test_silent_connection_is_closed_once_older_requests_have_ended(
@@ -189,6 +192,27 @@ def test_idle_connection_is_not_taken_for_one_that_hung(
         assert [client.is_closed.wait(1) for client in clients] == [True, True], (
             "the one that hung may be on the second"
         )
+
+    fakes.run(scenario())
+
+
+def test_grpc_connection_whose_request_came_when_it_fell_silent_is_the_one_that_hung(
+    server: tuple[int, int, int], clients: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hung_requests, "IDLE_S", 0.05)
+
+    async def scenario() -> None:
+        third = Client(server[2])
+        begun_s = time.monotonic()
+        await asyncio.sleep(0.2)
+        third.ask()
+        ending = asyncio.ensure_future(hung(server, Told({}), count=1, begun_s=(begun_s,)).end(set()))
+        await asyncio.sleep(0)
+        third.ask()
+        await asyncio.wait_for(ending, 5)
+        assert [client.is_closed.wait(1) for client in clients] == [True, True]
+        assert not third.is_closed.is_set(), "the second is the one"
+        third.close()
 
     fakes.run(scenario())
 

@@ -67,7 +67,7 @@ class Engine:
         self._hosts = Hosts(self._context, spec.relays, hello(name, self._address), self._codec)
         self._pacer = Pacer(spec.response_share)
         self._ages = Ages(Path(spec.sockets_dir), os.getpid())
-        self._in_flight = InFlight(self._ages.tell)
+        self._in_flight = InFlight(self._ages.tell, self._ages.began, self._ages.ended)
         self._dirty: dict[Stream, None] = {}
         self._stranded = Stranded(spec.engine_patience_s, (Path(spec.sockets_dir) / sockets.FAREWELL).exists)
         self._cancellations = Cancellations(self._in_flight.__contains__)

@@ -9,21 +9,29 @@ from collections.abc import Callable, Iterator
 from trident.triton.stub.stream import Stream
 
 Tell = Callable[[int, int, int], None]
+Began = Callable[[int, float], None]
+Ended = Callable[[int], None]
 
 
 class InFlight:
     """By their numbers, of which one gets another each time that it is submitted. The first is its age, which it keeps:
-    ``tell`` gets the lowest and the highest of those in flight and their number whenever they change.
+    ``tell`` gets the lowest and the highest of those in flight and their number whenever they change, ``began`` and
+    ``ended`` the one that is new or gone, and when it came.
 
     ``renumber`` is called by one thread, all else may be by any.
     """
 
-    def __init__(self, tell: Tell = lambda _lowest, _highest, _count: None) -> None:
+    def __init__(
+        self,
+        tell: Tell = lambda _lowest, _highest, _count: None,
+        began: Began = lambda _age, _at_s: None,
+        ended: Ended = lambda _age: None,
+    ) -> None:
         self._numbers = itertools.count(1)
         self._streams: dict[int, Stream] = {}
         self._ages: dict[Stream, int] = {}  # in the order of age
         self._highest = 0
-        self._tell = tell
+        self._tell, self._began, self._ended = tell, began, ended
         self._changing = threading.Lock()
 
     def __contains__(self, id: int) -> bool:
@@ -39,6 +47,7 @@ class InFlight:
             self._streams[stream.id] = stream
             self._ages[stream] = stream.id
             self._highest = max(self._highest, stream.id)
+            self._began(stream.id, stream.submitted_s)
             self._tell_all()
 
     def get(self, id: int) -> Stream | None:
@@ -50,7 +59,7 @@ class InFlight:
         with self._changing:
             if self._streams.pop(stream.id, None) is None:
                 return False
-            del self._ages[stream]
+            self._ended(self._ages.pop(stream))
             self._tell_all()
             return True
 

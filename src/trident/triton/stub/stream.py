@@ -156,7 +156,6 @@ class Stream:
         "_looks_for_stop",
         "_request",
         "_sequences",
-        "_submitted_s",
         "answer",
         "engine",
         "finished",
@@ -165,6 +164,7 @@ class Stream:
         "losses",
         "lost_s",
         "started",
+        "submitted_s",
     )
 
     def __init__(self, id: int, host: int, answer: Answer, request: dict[str, Any], now_s: float) -> None:
@@ -177,7 +177,7 @@ class Stream:
         self.lost_s: float | None = None
         self.losses = 0
         self._request = request
-        self._submitted_s = now_s
+        self.submitted_s = now_s
         self._sequences: list[_Sequence] = []
         self._looks_for_stop = False
 
@@ -206,7 +206,7 @@ class Stream:
     def overdue_in_s(self, now_s: float) -> float | None:
         """Seconds until the client's deadline; None without one."""
         deadline_s = self._request.get("deadline_s")
-        return None if deadline_s is None else self._submitted_s + deadline_s - now_s
+        return None if deadline_s is None else self.submitted_s + deadline_s - now_s
 
     def submission(self, now_s: float) -> Submit:
         """The request; when an engine had begun with it, to go on where it was lost."""
