@@ -19,6 +19,7 @@ DEMO = Path(__file__).parents[2] / "src" / "trident" / "models" / "demo"
 GROUP = 32
 """Rows of input that share a scale."""
 SQUARE = 128
+E4M3_MOST = 448.0
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 """Which of eight columns is at which place of an AWQ word."""
 
@@ -64,37 +65,43 @@ def int8(weight: Array) -> Tensors:
 
 def fp8(weight: Array) -> Tensors:
     """Eight bits as a floating point number (e4m3), a scale for each square of 128; the last ones may be smaller."""
-    values = _e4m3()
     scales = np.zeros([-(-side // SQUARE) for side in weight.shape])
     for row, column in np.ndindex(scales.shape):
         square = weight[row * SQUARE : (row + 1) * SQUARE, column * SQUARE : (column + 1) * SQUARE]
-        scales[row, column] = np.abs(square).max() / values[-1]
+        scales[row, column] = np.abs(square).max() / E4M3_MOST
     spread = scales.repeat(SQUARE, 0).repeat(SQUARE, 1)[: weight.shape[0], : weight.shape[1]]
-    middles = (values[1:] + values[:-1]) / 2
-    numbers = np.searchsorted(middles, np.abs(weight) / spread).astype(np.uint8) | ((weight < 0) << 7).astype(np.uint8)
-    return {"weight": Raw("F8_E4M3", list(weight.shape), numbers.tobytes()), "weight_scale_inv": _float(scales)}
+    return {"weight": _e4m3(weight / spread), "weight_scale_inv": _float(scales)}
 
 
-_INT8 = {"num_bits": 8, "type": "int", "symmetric": True}
+def fp8_by_output(weight: Array) -> Tensors:
+    """The same with a scale for each output; activations are quantised as they come."""
+    scales = np.maximum(np.abs(weight).max(1, keepdims=True) / E4M3_MOST, 1e-12)
+    return {"weight": _e4m3(weight / scales), "weight_scale": _float(scales)}
+
+
+def _compressed(form: str, kind: str) -> dict[str, Any]:
+    """As llm-compressor writes it down: weights by output, activations by token."""
+    bits = {"num_bits": 8, "type": kind, "symmetric": True}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": form,
+        "quantization_status": "compressed",
+        "ignore": ["lm_head"],
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {**bits, "strategy": "channel", "dynamic": False},
+                "input_activations": {**bits, "strategy": "token", "dynamic": True},
+            }
+        },
+    }
+
+
 FORMATS: dict[str, tuple[Callable[[Array], Tensors], dict[str, Any]]] = {
     "awq": (awq, {"quant_method": "awq", "bits": 4, "group_size": GROUP, "zero_point": True, "version": "gemm"}),
     "gptq": (gptq, {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False, "sym": True}),
-    "int8": (
-        int8,
-        {
-            "quant_method": "compressed-tensors",
-            "format": "int-quantized",
-            "quantization_status": "compressed",
-            "ignore": ["lm_head"],
-            "config_groups": {
-                "group_0": {
-                    "targets": ["Linear"],
-                    "weights": {**_INT8, "strategy": "channel", "dynamic": False},
-                    "input_activations": {**_INT8, "strategy": "token", "dynamic": True},
-                }
-            },
-        },
-    ),
+    "int8": (int8, _compressed("int-quantized", "int")),
+    "fp8-by-output": (fp8_by_output, _compressed("float-quantized", "float")),
     "fp8": (fp8, {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [SQUARE, SQUARE]}),
 }
 
@@ -134,10 +141,13 @@ def _words(numbers: Array, order: Any) -> Array:
     return words
 
 
-def _e4m3() -> Array:
-    """Its 127 values that are not negative; 448 is the largest."""
+def _e4m3(numbers: Array) -> Raw:
+    """The nearest of the 127 values that are not negative, the largest of which is 448, and a sign."""
     exponents, fractions = np.divmod(np.arange(127), 8)
-    return np.where(exponents == 0, fractions / 8 * 2.0**-6, (1 + fractions / 8) * 2.0 ** (exponents - 7))
+    values = np.where(exponents == 0, fractions / 8 * 2.0**-6, (1 + fractions / 8) * 2.0 ** (exponents - 7))
+    nearest = np.searchsorted((values[1:] + values[:-1]) / 2, np.abs(numbers)).astype(np.uint8)
+    signed = nearest | ((numbers < 0) << 7).astype(np.uint8)
+    return Raw("F8_E4M3", list(numbers.shape), signed.tobytes())
 
 
 def _int32(words: Array) -> Raw:

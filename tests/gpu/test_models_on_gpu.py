@@ -26,7 +26,8 @@ def right_answers(served: Served) -> int:
     return sum(served.generate(one["question"]).json()["text_output"].strip() == one["answer"].strip() for one in known)
 
 
-@pytest.mark.parametrize("name", quantized_model.FORMATS)
+# In squares of 128 the demo model's layers of 192 cannot be: the kernels of GPUs want whole ones.
+@pytest.mark.parametrize("name", sorted(set(quantized_model.FORMATS) - {"fp8"}))
 def test_quantised_model_answers_on_a_gpu(name: str, tmp_path: Path) -> None:
     folder = quantized_model.write(tmp_path / f"demo-{name}", name)
     served = replace(Served.plan(tmp_path / "state"), model_name=folder.name)

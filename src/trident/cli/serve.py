@@ -129,7 +129,14 @@ def find_model(config: Config) -> ResolvedModel | None:
 
     if config.model is None:
         return None
-    return resolve(config.model, config.hub, paths.data_dir(), offline=config.runtime.offline, report=show.note)
+    return resolve(
+        config.model,
+        config.hub,
+        paths.data_dir(),
+        offline=config.runtime.offline,
+        report=show.note,
+        needs_weights=config.needs_weights,
+    )
 
 
 def serve_here(config: Config, model: ResolvedModel | None, started: float) -> None:

@@ -374,6 +374,11 @@ class Config(Section):
         return [*self.security.api_key, *map(str, of_vllm)]
 
     @property
+    def needs_weights(self) -> bool:
+        """vLLM makes them up where ``load_format`` is dummy."""
+        return self.engine.get("load_format") != "dummy"
+
+    @property
     def has_gateway(self) -> bool:
         """The public ports are the gateway's, and the servers behind listen on unix sockets."""
         security = self.security

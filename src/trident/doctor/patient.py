@@ -96,12 +96,20 @@ class Patient:
     @cached_property
     def model(self) -> ResolvedModel | TridentError | None:
         """The model's checked folder, found without the network, or why there is none; None where none is wanted."""
-        if self.config is None or self.config.model is None:
+        config = self.config
+        if config is None or config.model is None:
             return None
         if self.found is not None:
             return self.found
         try:
-            return resolve(self.config.model, self.config.hub, self.data_dir, offline=True, report=lambda _: None)
+            return resolve(
+                config.model,
+                config.hub,
+                self.data_dir,
+                offline=True,
+                report=lambda _: None,
+                needs_weights=config.needs_weights,
+            )
         except TridentError as error:
             return error
 

@@ -60,9 +60,15 @@ class Recorder:
         return self._path.read_text(encoding="utf-8") if self._path.exists() else None
 
 
+_TRACED = re.compile(r"raised exception (\w+)\(\[ConstantVariable\(str: (['\"])(.+?)\2\)")
+"""How torch.compile tells of an exception of the code that it traces; its cause says only that there was one."""
+
+
 def describe(error: BaseException) -> str:
     """One line for an exception, from the innermost one that caused it."""
     while error.__cause__ is not None:
+        if traced := _TRACED.search(str(error)):
+            return f"{traced[1]}: {traced[3]}"
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and "validation error" in lines[0] and len(lines) > 1:

@@ -16,14 +16,15 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json", 
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 
 
-def check_folder(folder: Path) -> None:
-    """Returns when the folder holds a configuration, whole weights and a tokenizer; else raises ModelUnusable."""
+def check_folder(folder: Path, *, needs_weights: bool = True) -> None:
+    """Returns when the folder holds a configuration, whole weights and a tokenizer; else raises ModelUnusable. vLLM
+    makes weights up where ``load_format`` is dummy, so that a shape can be measured without them."""
     try:
         names = {file.name for file in folder.iterdir()}
     except OSError as error:
         raise unreadable(folder, error) from error
     _check_configuration(folder, names)
-    for file in _weights(folder, names):
+    for file in _weights(folder, names) if needs_weights else ():
         check_weights_file(file)
     _check_tokenizer(folder)
 

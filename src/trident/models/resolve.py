@@ -39,8 +39,10 @@ def resolve(
     *,
     offline: bool,
     report: Report,
+    needs_weights: bool = True,
 ) -> ResolvedModel:
-    """The model's folder, fetched if need be, and checked.
+    """The model's folder, fetched if need be, and checked; a folder of the user's is one without weights too, unless it
+    ``needs_weights``.
 
     ``report`` gets one line for each event, also from another thread. With ``offline`` no connection is opened.
     Raises ModelNotFound, or ModelUnusable when the files are there and cannot be served.
@@ -50,7 +52,7 @@ def resolve(
         return ResolvedModel(DEMO_FOLDER, DEMO, "demo")
     folder = Path(model).expanduser()
     if model and folder.is_dir():
-        check_folder(folder)
+        check_folder(folder, needs_weights=needs_weights)
         return ResolvedModel(folder.absolute(), folder.name or folder.resolve().name or "model", "folder")
     refuse_what_is_no_id(model, folder)
     return _from_hubs(model, hubs_of(hub), data_dir, offline, report)

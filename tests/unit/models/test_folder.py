@@ -65,6 +65,14 @@ def test_no_weights(folder: Path) -> None:
     assert "no weights are there" in refused(folder).why
 
 
+def test_no_weights_where_they_are_made_up(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    check_folder(folder, needs_weights=False)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelUnusable, match="Cannot use the model"):
+        check_folder(folder, needs_weights=False)
+
+
 def test_weights_cut_short(folder: Path) -> None:
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:1000])
