@@ -25,7 +25,8 @@ SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSTOP": signal.SIGSTOP}
 @dataclass(frozen=True)
 class Victim:
     """A process of the server. ``child`` is the name of the supervisor's child that it is or belongs to, ``shown`` the
-    process of ``state.json`` that goes with it, ``model`` the Triton model whose requests it holds, where that is one.
+    process of ``state.json`` that goes with it, ``model`` the Triton model whose requests it holds, where that is one,
+    and ``parent_pid`` the tritonserver of a stub.
     """
 
     name: str
@@ -33,21 +34,29 @@ class Victim:
     process: Process
     shown: Process
     model: str | None = None
+    parent_pid: int = 0
 
 
 @dataclass
 class Kill:
-    """One draw. Times are seconds after it; None where it did not happen within the time allowed."""
+    """One draw. Times are seconds after it; None where it did not happen within the time allowed. ``aborted_triton``:
+    the stub was killed while it held a lock in shared memory, of which tritonserver 2.51 dies."""
 
     victim: Victim
     signal: str
     at_s: float
     noticed_s: float | None = None
     ready_s: float | None = None
+    aborted_triton: bool = False
 
     @property
     def kind(self) -> str:
-        return f"{self.signal} {self.victim.name}"
+        return f"{self.signal} {self.victim.name}{' and Triton' if self.aborted_triton else ''}"
+
+    @property
+    def model(self) -> str | None:
+        """Whose requests end with it; None: all of Triton's."""
+        return None if self.aborted_triton else self.victim.model
 
     @property
     def takes_requests_along(self) -> bool:
@@ -82,6 +91,13 @@ class Lottery:
         if kill.noticed_s is None:
             self.wake(kill)
         kill.ready_s = await self._until(lambda state: _is_ready(state, kill.victim), kill.at_s, READY_WITHIN_S)
+        if kill.victim.model is not None and kill.victim.parent_pid:
+            kill.aborted_triton = self._has_aborted(kill.victim.parent_pid)
+
+    def _has_aborted(self, triton_pid: int) -> bool:
+        assert self._server.state_dir is not None
+        log = self._server.state_dir / "run" / "default" / "logs" / "supervisor.log"
+        return f"tritonserver ended, pid {triton_pid}: killed by SIGABRT" in log.read_text()
 
     def wake(self, kill: Kill) -> None:
         """Lets the victim run on, where it is still there."""
@@ -108,18 +124,18 @@ def victims_of(state: dict[str, Any]) -> list[Victim]:
         for name, process in child["parts"].items():
             shown = Process(**process)
             if name.startswith("stub"):
-                victims += _stub(child["name"], shown)
+                victims += _stub(child["name"], shown, child["process"]["pid"])
             elif name != "openai server":  # its streams do not come through Triton
                 victims.append(Victim(name, child["name"], shown, shown))
                 victims += _workers(child["name"], shown)
     return victims
 
 
-def _stub(child: str, shown: Process) -> list[Victim]:
+def _stub(child: str, shown: Process, triton_pid: int) -> list[Victim]:
     with contextlib.suppress(psutil.Error, IndexError):
         # …/triton_python_backend_stub …/repository/MODEL/1/model.py …
         model = psutil.Process(shown.pid).cmdline()[1].split("/")[-3]
-        return [Victim(f"stub {model}", child, shown, shown, model)]
+        return [Victim(f"stub {model}", child, shown, shown, model, triton_pid)]
     return []
 
 

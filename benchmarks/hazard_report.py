@@ -93,7 +93,7 @@ def _row(kill: Kill, held: list[Attempt], attempts: list[Attempt], explained: se
 
 def _comes_to_the_dead(attempt: Attempt, kill: Kill, noticed_s: float) -> bool:
     """Before anybody knew. The kernel takes connections for a tritonserver that is stopped, until that is killed."""
-    if kill.victim.model is None and attempt.last_s is None and kill.ready_s is not None:
+    if kill.model is None and attempt.last_s is None and kill.ready_s is not None:
         return _is_held(attempt, kill) and attempt.begun_s <= kill.at_s + kill.ready_s
     return _is_held(attempt, kill) and attempt.begun_s <= noticed_s
 
@@ -104,12 +104,12 @@ def _ends_late(attempt: Attempt, kill: Kill, held: list[Attempt], noticed_s: flo
         return False
     if attempt in held:
         return (attempt.last_s or attempt.begun_s) <= kill.at_s + ON_ITS_WAY_S
-    is_stub, is_unheard = kill.victim.model is not None, attempt.last_s is None
+    is_stub, is_unheard = kill.model is not None, attempt.last_s is None
     return is_stub and is_unheard and kill.at_s <= attempt.begun_s <= noticed_s + TAKEN_OUT_S
 
 
 def _is_held(attempt: Attempt, kill: Kill) -> bool:
-    return kill.takes_requests_along and kill.victim.model in (None, attempt.request.model)
+    return kill.takes_requests_along and kill.model in (None, attempt.request.model)
 
 
 def table(result: dict[str, Any]) -> str:

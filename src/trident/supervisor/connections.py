@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -27,7 +28,8 @@ ACKNOWLEDGEMENT_BYTES = 64
 @dataclass(frozen=True)
 class Connection:
     """One that a client has made to ``port``; ``cookie`` names it for ever. Byte counts are from the process's side.
-    ``answered_s`` is how long it has been silent since the process had the last word, 0 when it had not."""
+    ``answered_s`` is how long it had been silent at ``seen_s`` of the monotonic clock since the process had the last
+    word, 0 when it had not."""
 
     cookie: int
     port: int
@@ -35,6 +37,7 @@ class Connection:
     received_bytes: int
     sent_bytes: int
     answered_s: float = 0.0
+    seen_s: float = 0.0
 
 
 def of(pid: int, ports: Collection[int]) -> list[Connection]:
@@ -75,7 +78,7 @@ def _described(port: int, fd: int, copy: socket.socket) -> Connection:
         struct.unpack_from("I", info, _LAST_RECEIVED_AT),
     )
     answered_s = sent_ms / 1000 if sent and sent_ms <= received_ms else 0.0
-    return Connection(_cookie(copy), port, fd, received, sent, answered_s)
+    return Connection(_cookie(copy), port, fd, received, sent, answered_s, time.monotonic())
 
 
 def _cookie(copy: socket.socket) -> int:

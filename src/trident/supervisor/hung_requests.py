@@ -47,7 +47,6 @@ class HungRequests:
         self._in_flight = in_flight
         self._missing = buried.requests
         self._begun_s = buried.begun_s
-        self._looked_s = time.monotonic()
         self._before = {one.cookie: one for one in connections.of(triton_pid, self._ports)}
         self._settled: dict[int, Connection] = {}
         self._settled_s = 0.0
@@ -133,9 +132,11 @@ class HungRequests:
 
     def _was_idle(self, one: Connection) -> bool:
         """Its last request had been answered when the stub died."""
-        answered_s = self._before[one.cookie].answered_s
-        if answered_s <= IDLE_S:
+        before = self._before[one.cookie]
+        if before.answered_s <= IDLE_S:
             return False
-        # Over gRPC tritonserver answers the request's packets before the request: what waits looks answered.
-        quiet_since_s = self._looked_s - answered_s
-        return one.port == self._http_port or not any(abs(at_s - quiet_since_s) < ARRIVAL_S for at_s in self._begun_s)
+        # Over gRPC tritonserver answers the request's packets before the request, and pings: what waits looks answered.
+        quiet_since_s = before.seen_s - before.answered_s
+        late_s = [quiet_since_s - at_s + ARRIVAL_S for at_s in self._begun_s]
+        is_asked = any(late >= 0 and late % GRPC_PING_S < 2 * ARRIVAL_S for late in late_s)
+        return one.port == self._http_port or not is_asked
