@@ -28,6 +28,8 @@ LONGEST_S = 60.0
 
 IDLE_S = 1.5
 """A stream may pause between two tokens."""
+LONG_IDLE_S = 3.5
+"""Longer than it takes to see that a stub is stopped, which has sent nothing since."""
 ARRIVAL_S = 0.25
 """A request has reached its stub this much later than tritonserver at most."""
 GRPC_PING_S = 10.0
@@ -48,6 +50,7 @@ class HungRequests:
         self._missing = buried.requests
         self._begun_s = buried.begun_s
         self._before = {one.cookie: one for one in connections.of(triton_pid, self._ports)}
+        self._are_idle_closed = False
         self._settled: dict[int, Connection] = {}
         self._settled_s = 0.0
 
@@ -90,9 +93,15 @@ class HungRequests:
 
     async def _close(self, **when: bool) -> None:
         closed = 0
-        # The silent ones first: when they are as many as there must be, the others are spared. Of these the idle ones:
-        # the client of one that hung asks again at once, by any connection that is still open.
-        for one in sorted(await self._left(), key=lambda one: (not self._is_silent(one), not self._was_idle(one))):
+        # The silent ones first: when they are as many as there must be, the others are spared.
+        left = sorted(await self._left(), key=self._is_silent, reverse=True)
+        if not self._are_idle_closed:
+            # Those which nobody waits for a look before the others: the client of one that hung asks again at once, by
+            # any connection of which it does not know yet that it is closed.
+            self._are_idle_closed = True
+            idle = [one for one in left if self._is_silent(one) and self._was_idle(one, LONG_IDLE_S)]
+            left = idle or left
+        for one in left:
             is_hung = self._is_hung(one, **when)
             if is_hung is None:
                 continue
@@ -103,7 +112,7 @@ class HungRequests:
                 except OSError as error:
                     log.error("a connection cannot be closed: %s", error)
                 closed += 1
-                self._missing -= not self._was_idle(one)
+                self._missing -= not self._was_idle(one, IDLE_S)
             del self._before[one.cookie]
         if closed:
             log.warning("%d connections are closed that waited for a dead stub, or for nothing", closed)
@@ -130,10 +139,10 @@ class HungRequests:
         pings = 2 * (1 + math.ceil((time.monotonic() - self._settled_s) / GRPC_PING_S))
         return max(received, sent) <= pings * PING_BYTES
 
-    def _was_idle(self, one: Connection) -> bool:
-        """Its last request had been answered when the stub died."""
+    def _was_idle(self, one: Connection, idle_s: float) -> bool:
+        """Its last request had been answered for so long when the stub died."""
         before = self._before[one.cookie]
-        if before.answered_s <= IDLE_S:
+        if before.answered_s <= idle_s:
             return False
         # Over gRPC tritonserver answers the request's packets before the request, and pings: what waits looks answered.
         quiet_since_s = before.seen_s - before.answered_s
