@@ -27,10 +27,7 @@ control() {
 }
 
 engine() {
-    tar xf .gpu-d/q06.tar.xz -C "$HOME" &
-    for _ in $(seq 120); do [ -e "$HOME/site.done" ] && break; sleep 1; done
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$HOME/site" .gpu-d/*.whl 2>&1 | tail -n 3
-    wait
+    bash "$HOME/speed/speed.sh" install
     folder=$TRIDENT_DATA_DIR/engines/vllm-0.32.0-cuda-py3.12
     python3 -m venv --without-pip "$folder"
     { echo "$HOME/site"; python3 -c 'import pathlib, torch; print(pathlib.Path(torch.__file__).parents[1])'; } \
@@ -75,14 +72,7 @@ begin() {
 }
 
 follow() {
-    tail -n +1 -f "$place/run.log" &
-    tail=$!
-    for _ in $(seq "$1"); do
-        kill -0 "$(cat "$place/pid")" 2>/dev/null || break
-        sleep 1
-    done
-    kill $tail
-    cp "$place/run.log" "$place"/out/*.json "$OUT/" 2>/dev/null
+    bash "$HOME/speed/speed.sh" watch "$place" "$1"
     (cd "$HOME" && tar czf "$OUT/logs.tgz" --exclude='*.safetensors' --exclude=torch_compile_cache $(find t st -name '*.log' 2>/dev/null)) 2>/dev/null
     kill -0 "$(cat "$place/pid")" 2>/dev/null && echo "it goes on" || echo "it has ended"
 }

@@ -3,6 +3,8 @@
 #   speed.sh unpack            in the call that brings .gpu-c: vLLM is unpacked, and compiled to bytecode, while the next
 #                              packs come
 #   speed.sh begin SECONDS ..  in the call that brings .gpu-d: installs the rest and starts speed.py, with what follows
+#   speed.sh install           the packs alone, as begin does first
+#   speed.sh watch PLACE SECONDS    what follow shows, of any run that has run.log, pid and out in PLACE
 #   speed.sh follow SECONDS    shows how it goes on, for so long at most, and brings back what there is
 # speed.py is a session of its own: it goes on between the calls.
 set -u
@@ -17,14 +19,18 @@ unpack() {
         >"$place/unpack.log" 2>&1 </dev/null &
 }
 
-begin() {
-    seconds=$1
-    shift
+install() {
     tar xf .gpu-d/q06.tar.xz -C "$HOME" &
-    cp -r .gpu-d/src .gpu-d/benchmarks .gpu-d/commit "$place/"
     for _ in $(seq 120); do [ -e "$HOME/site.done" ] && break; sleep 1; done
     python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$HOME/site" .gpu-d/*.whl 2>&1 | tail -n 3
     wait
+}
+
+begin() {
+    seconds=$1
+    shift
+    install
+    cp -r .gpu-d/src .gpu-d/benchmarks .gpu-d/commit "$place/"
     echo "$place/src" >"$HOME/stubenv/lib/python3.12/site-packages/trident.pth"
     export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 VLLM_USE_FLASHINFER_SAMPLER=0 PYTHONUNBUFFERED=1
     export PYTHONPATH=$HOME/site:$place/src:$place/benchmarks TRIDENT_STATE_DIR=$HOME/st
@@ -37,17 +43,21 @@ begin() {
     echo $! >"$place/pid"
 }
 
-follow() {
-    tail -n +1 -f "$place/run.log" &
+watch() {
+    tail -n +1 -f "$1/run.log" &
     tail=$!
-    for _ in $(seq "$1"); do
-        kill -0 "$(cat "$place/pid")" 2>/dev/null || break
+    for _ in $(seq "$2"); do
+        kill -0 "$(cat "$1/pid")" 2>/dev/null || break
         sleep 1
-        cp "$place/run.log" "$place/out/speed.json" "$OUT/" 2>/dev/null
-        grep -q 'not measured:' "$place/run.log" && break # what follows is only the end of the servers
+        cp "$1/run.log" "$1"/out/*.json "$OUT/" 2>/dev/null
+        grep -q 'not measured:' "$1/run.log" && break # what follows is only the end of the servers
     done
     kill $tail
-    cp "$place/run.log" "$place/out/speed.json" "$OUT/" 2>/dev/null
+    cp "$1/run.log" "$1"/out/*.json "$OUT/" 2>/dev/null
+}
+
+follow() {
+    watch "$place" "$1"
     tar czf "$OUT/logs.tgz" -C "$place/out" --exclude=caches . 2>/dev/null
     kill -0 "$(cat "$place/pid")" 2>/dev/null && echo "speed.py goes on" || echo "speed.py has ended"
 }
@@ -55,6 +65,8 @@ follow() {
 case $1 in
 unpack) unpack ;;
 begin) begin "${@:2}" ;;
+install) install ;;
+watch) watch "$2" "$3" ;;
 follow) follow "$2" ;;
 *) echo "speed.sh: unknown step $1" >&2; exit 2 ;;
 esac

@@ -142,10 +142,9 @@ class HungRequests:
     def _was_idle(self, one: Connection, idle_s: float) -> bool:
         """Its last request had been answered for so long when the stub died."""
         before = self._before[one.cookie]
-        if before.answered_s <= idle_s:
-            return False
+        if before.answered_s <= idle_s or one.port == self._http_port:
+            return before.answered_s > idle_s
         # Over gRPC tritonserver answers the request's packets before the request, and pings: what waits looks answered.
         quiet_since_s = before.seen_s - before.answered_s
         late_s = [quiet_since_s - at_s + ARRIVAL_S for at_s in self._begun_s]
-        is_asked = any(late >= 0 and late % GRPC_PING_S < 2 * ARRIVAL_S for late in late_s)
-        return one.port == self._http_port or not is_asked
+        return not any(late >= 0 and late % GRPC_PING_S < 2 * ARRIVAL_S for late in late_s)
