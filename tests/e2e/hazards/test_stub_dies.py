@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,10 +20,17 @@ UNREADY_WITHIN_S = 3.0
 STORIES = 6
 
 
+def is_at_rest(pid: int) -> bool:
+    """No thread works, so none is within a lock in shared memory: of a stub that is killed there tritonserver dies."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
+
 def test_killed_stub_is_replaced_and_streams_of_the_other_run_to_their_end(hurt: Served) -> None:
     triton, mended = pid_of(hurt, "tritonserver"), child(hurt, "tritonserver")["mended"]
     before = stubs_of(hurt, "generate")
     stories = [Story(hurt) for _ in range(STORIES)]
+    until(lambda: is_at_rest(min(before)))
     os.kill(min(before), signal.SIGKILL)
     until(lambda: child(hurt, "tritonserver")["phase"].startswith("degraded: its stub"), NOTICED_WITHIN_S)
     assert hurt.trident("status").returncode == 1
